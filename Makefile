@@ -4,17 +4,19 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMONSTRATED := . plugins/algo_run plugins/algo_data plugins/algo_env plugins/algo_manage plugins/algo_local
-DISTRIBUTIONS := $(DEMONSTRATED) plugins/algo_connectors plugins/algo_plugins
+DEVELOPED := $(DEMONSTRATED) plugins/algo_connectors plugins/algo_plugins
+DISTRIBUTIONS := $(DEVELOPED) plugins/algo_ray
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
 EDITABLE = $(PIP) --no-build-isolation $(foreach part,$(1),--editable $(part))
 USABLE := $(VENV)/.usable
 READY := $(VENV)/.ready
+CLUSTER := $(VENV)/cluster
 TESTED_WITH := bash zsh fish bwrap git npm
 SUDO = $(if $(filter-out 0,$(shell id -u)),sudo)
 PARALLEL := --numprocesses auto --maxprocesses 8 --dist worksteal
 INPUTS := pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml)
 
-.PHONY: help setup demo test test-deps lint format docs changelog wheels clean benchmarks benchmarks-transfer
+.PHONY: help setup demo test test-cluster test-deps lint format docs changelog wheels clean benchmarks benchmarks-transfer
 .PHONY: benchmarks-connectors benchmarks-calls benchmarks-development benchmarks-environments benchmarks-observers
 .PHONY: benchmark-deps benchmarks-serve benchmarks-capacity benchmarks-cluster endurance kills
 
@@ -36,7 +38,18 @@ $(USABLE): $(INPUTS)
 $(READY): $(USABLE)
 	@echo '== Installing what development needs: tests, linters, connectors'
 	$(PIP) --group dev
-	$(call EDITABLE,$(DISTRIBUTIONS))
+	$(call EDITABLE,$(DEVELOPED))
+	@touch $@
+
+$(CLUSTER)/.ready: $(READY)
+	@echo '== Making an environment with Ray, on top of that'
+	$(BIN)/python -m venv --without-pip $(CLUSTER)
+	$(CLUSTER)/bin/python -c "import sys, sysconfig; print('import site; site.addsitedir(%r)' % sys.argv[1], \
+	file=open(sysconfig.get_path('purelib') + '/below.pth', 'w'))" \
+	"$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
+	$(subst -m pip install,-m pip --python $(CLUSTER)/bin/python install,$(PIP)) --group cluster
+	$(subst -m pip install,-m pip --python $(CLUSTER)/bin/python install,$(PIP)) --no-deps --no-build-isolation \
+	--editable . --editable plugins/algo_ray
 	@touch $@
 
 demo: $(USABLE) ## The guide, from auth to the picture with the face marked, on the embedded platform
@@ -44,6 +57,9 @@ demo: $(USABLE) ## The guide, from auth to the picture with the face marked, on 
 
 test: $(READY) ## Run every test, on all processors; TESTS=tests/algo_core runs some, one after the other
 	$(BIN)/python -m pytest $(or $(TESTS),$(PARALLEL))
+
+test-cluster: $(CLUSTER)/.ready ## Run the tests of algo-ray on a Ray cluster of three nodes, on this machine
+	$(CLUSTER)/bin/python -m pytest tests/algo_ray
 
 kills: $(READY) ## Kill publications and builds fifty times, or as often as KILLS says, and see what is left
 	$(BIN)/python -m pytest tests/algo_local/algorithms/test_kills.py --kills $(or $(KILLS),50)

@@ -45,6 +45,8 @@ def _check_installed() -> None:
     """Say what to do where the environment is older than a distribution of this repository."""
     for project in sorted(ROOT.glob("plugins/*")):
         name = project.name.replace("_", "-")
+        if name == "algo-ray":  # its tests say themselves what they need
+            continue
         try:
             importlib.metadata.distribution(name)
         except importlib.metadata.PackageNotFoundError:

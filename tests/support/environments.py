@@ -15,8 +15,9 @@ from algo_core.testing import SECONDS
 from support.shared import made_once, shared_directory
 
 ROOT = Path(__file__).resolve().parents[2]
-STANDARD = (".", *sorted(str(path.parent.relative_to(ROOT)) for path in ROOT.glob("plugins/*/pyproject.toml")))
-"""The directories of the core and of all standard plugins."""
+PLUGINS = sorted(str(path.parent.relative_to(ROOT)) for path in ROOT.glob("plugins/*/pyproject.toml"))
+STANDARD = (".", *(path for path in PLUGINS if path != "plugins/algo_ray"))
+"""The directories of the core and of all standard plugins; algo-ray needs Ray, which is large."""
 
 
 def wheels_of(factory: pytest.TempPathFactory, *projects: str) -> Path:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from algo_local.algorithms.builds import Builds
     from algo_local.algorithms.compilation import Compiler
     from algo_local.algorithms.directory_publication import TryIt, Wish
+    from algo_local.algorithms.equipping import Equipment
     from algo_local.algorithms.registry import Algorithm, Registry, Version
     from algo_local.algorithms.repositories import Repositories
     from algo_local.data.connector_data import ConnectedData
@@ -232,6 +233,13 @@ class Platform:
         from algo_local.algorithms.builder import Builder
 
         return Builder(self.root)
+
+    @_Part
+    def equipment(self) -> Equipment:
+        """The environments of builds."""
+        from algo_local.algorithms.equipping import Equipment
+
+        return Equipment(self.database, self.builder, self.root)
 
     @_Part
     def scms(self) -> Scms:
@@ -450,8 +458,14 @@ class Platform:
             self.webhooks.close(NOTIFY_SECONDS)
 
     def runnable(self, version: Version) -> Build:
-        """The build of a version as the executor is to be given it: with the algorithm's secrets."""
+        """The build of a version as the executor is to be given it: with the algorithm's secrets, and its environment.
+
+        Raises:
+            PlatformError: if its environment is missing, and cannot be made.
+        """
         algorithm, build = version.algorithm, version.build
+        if (python := self.equipment.python_for(build)) != build.python:
+            build = replace(build, python=python)
         if not algorithm.has_secrets:
             return build
         return replace(build, secrets=tuple(self.secrets.environment(algorithm.id).items()))

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import zipfile
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 
+from algo_core.errors import PlatformError
+from algo_local.algorithms.registry import Version
 from algo_local.backups import sorting
 from algo_local.backups.archive import DirectoryStore, TarSink, compressing
 from algo_local.backups.backup import Backup
@@ -20,6 +23,7 @@ from algo_local.callers import Caller
 from algo_local.execution.payload import Payload
 from algo_local.metadata.database import SCHEMA_VERSION, Database
 from algo_local.metadata.store import EVERYBODY
+from algo_local.opening import open_platform
 from algo_local.platform import Platform
 from algo_local.samples import call
 from algo_local.state import State
@@ -80,11 +84,10 @@ def test_a_platform_comes_back_as_it_was(backed_up: Filled, root: Path, tmp_path
             assert platform.objects.names(platform.objects.algorithm_space("jane", "Greet", "perm", "jane")) == ["kept"]
             assert platform.connectors._options(platform.connectors.find("jane", "s3+mine"))["secret_access_key"]
             assert [name for name, _ in platform.metadata.collections("jane")] == ["empty", "files"]
-        times = [
-            [round(one.objects.info(one.objects.collection("jane", "files", ""), name).modified, 2) for name in NAMES]  # type: ignore[union-attr]
-            for one in (old, new)
-        ]
-        assert times[0] == times[1]
+        for name in NAMES:
+            infos = [one.objects.info(one.objects.collection("jane", "files", ""), name) for one in (old, new)]
+            assert infos[0] and infos[1]
+            assert abs(infos[0].modified - infos[1].modified) < 0.001
 
 
 def test_a_restored_platform_works(backed_up: Filled, platform: Platform, tmp_path: Path) -> None:
@@ -98,6 +101,45 @@ def test_a_restored_platform_works(backed_up: Filled, platform: Platform, tmp_pa
     assert number > 0
     for path in (platform.root, platform.root / "secrets.key", platform.root / "platform.sqlite3"):
         assert path.stat().st_mode & 0o077 == 0
+
+
+def test_environments_are_made_again_when_they_are_needed(
+    platform: Platform, write: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with zipfile.ZipFile(tmp_path / "tiny-1.0-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("tiny.py", "NUMBER = 7\n")
+        wheel.writestr("tiny-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n")
+        wheel.writestr("tiny-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr("tiny-1.0.dist-info/RECORD", "")
+    for name in ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PYTHON_INDEX_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    code = "import tiny\n\ndef apply(input):\n    return tiny.NUMBER\n"
+    platform.publish(write(code, "Seven", **{"requirements.txt": "tiny"}), "jane", "Seven", "1.0.0")
+    with platform.database.write() as rows:  # as on a machine whose environments have other names
+        rows.execute("UPDATE builds SET python = ? WHERE python != ''", (f"environments/{'0' * 40}/bin/python",))
+    back_up(platform, tmp_path / "b")
+    restore(tmp_path / "b", tmp_path / "p")
+
+    def version(restored: Platform) -> Version:
+        algorithm = restored.registry.algorithm("jane", "Seven")
+        assert algorithm
+        return restored.registry.versions(algorithm)[0]
+
+    with closing(open_platform(tmp_path / "p")) as restored:
+        found = version(restored)
+        monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "nowhere"))
+        with pytest.raises(PlatformError, match="environment of a build is missing") as raised:
+            restored.runnable(found)
+        assert "ALGO_LOCAL_BUILD_CODE" in (raised.value.hint or "")
+        monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+        for _ in range(2):
+            outcome = call(restored, restored.runnable(found), Payload("json", 0), ("jane", "Seven"))
+            assert outcome.result and outcome.result.data == 7, outcome.failure
+        again = version(restored).build.python
+        assert again.exists()
+        assert restored.runnable(version(restored)).python == again
 
 
 def test_a_backup_is_private_and_brought_up_to_date(backed_up: Filled, platform: Platform, tmp_path: Path) -> None:

@@ -109,6 +109,20 @@ class Builder:
         say(f"Built {owner}/{name}")
         return Build(commit, source, program, module, "\n".join(lines) + "\n")
 
+    def equip(self, build: Build, *, run_code: bool) -> Path:
+        """Make the environment of a build again, if it is missing; its interpreter.
+
+        BuildError or OSError if that is impossible.
+        """
+        source, environments = build.source, self._environments
+        with self.building():
+            if build.language == "r":
+                return environments.r_for(_unheard)
+            if build.language == "javascript":
+                return environments.node_for(source, source.name, _unheard, run_code=run_code)
+            python = chosen_python(python_of(source), (), _unheard)
+            return environments.python_for(source, source.name, _unheard, run_code=run_code, python=python)
+
     def _keep(self, directory: Path, owner: str, name: str, language: Language, say: Report) -> tuple[str, Path, str]:
         """Commit, path and module of the published source tree, which is created atomically."""
         self._sources.mkdir(parents=True, exist_ok=True)
@@ -131,6 +145,10 @@ class Builder:
         read_schemas(kept, module)
         say(f"Source {commit}, module {module}")
         return commit, kept, module
+
+
+def _unheard(line: str) -> None:
+    """Nobody waits for the log of a build that was made before."""
 
 
 def python_of(directory: Path) -> Wanted:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import sys
 from pathlib import Path
@@ -73,6 +74,11 @@ def complete_executors(ctx: click.Context, param: click.Parameter, incomplete: s
     help="Run algorithms with the executor NAME of a plugin. Default: on this machine.",
 )
 @click.option(
+    "--ray-address",
+    metavar="HOST:PORT",
+    help="The Ray cluster that runs algorithms, with --engine ray. Default: the setting ray.address.",
+)
+@click.option(
     "--metadata",
     metavar="URL",
     help="Keep accounts, algorithms and calls in the PostgreSQL database at URL, such as postgresql://USER@HOST/DATABASE."
@@ -103,6 +109,7 @@ def serve(
     tls_key: Path | None,
     insecure_http: bool,
     engine: str | None,
+    ray_address: str | None,
     metadata: str | None,
     objects: str | None,
     processes: int,
@@ -121,6 +128,10 @@ def serve(
             f"API keys would travel unprotected to {host}",
             "Give --tls-cert and --tls-key, listen on 127.0.0.1, or allow it with --insecure-http",
         )
+    if ray_address is not None:
+        if engine != "ray":
+            raise UsageError("--ray-address is of --engine ray", "Add --engine ray, or leave out --ray-address")
+        os.environ["ALGO_RAY_ADDRESS"] = ray_address  # as for processes that this one starts
     if engine is None:
         _check_sandbox(app, is_local=bool(_LOOPBACK.fullmatch(host)))
     from algo_local.execution.ahead import workers_kept_ready

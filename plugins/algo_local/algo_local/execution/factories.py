@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     Opener = Callable[[Callable[[], Endpoint], Path], Executor]
 
+OWN_EXECUTOR = "ray"
+"""The executor that comes as an extra of this distribution."""
+
 METHODS = ("start", "call", "cancel", "context_of", "describe", "drain", "close")
 """The methods of an executor."""
 
@@ -34,7 +37,7 @@ def executor_opener(app: App, name: str) -> Opener:
         (record, target) for record in app.plugins.allowed for other, target, _ in record.executors if other == name
     ]
     if not claims:
-        raise UsageError(f"No plugin has an executor {name!r}", _choice(app))
+        raise UsageError(f"No plugin has an executor {name!r}", _choice(app, name))
     if len(claims) > 1:
         raise UsageError(
             f"Several plugins have an executor {name!r}: {', '.join(record.dist for record, _ in claims)}",
@@ -56,7 +59,9 @@ def executor_opener(app: App, name: str) -> Opener:
     return open_executor
 
 
-def _choice(app: App) -> str:
+def _choice(app: App, name: str) -> str:
+    if name == OWN_EXECUTOR:
+        return f"Install it with: {app.plugins.to_install('algo-local[ray]')}"
     if names := names_of_executors(app):
         return f"Installed are: {', '.join(names)}. Without --engine, algorithms run on this machine"
     return "Leave out --engine to run algorithms on this machine, or install a plugin that has the executor"

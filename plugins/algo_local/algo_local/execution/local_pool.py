@@ -24,17 +24,21 @@ from algo_local.execution.payload import SHUTTING_DOWN, Failure, Outcome, Payloa
 from algo_local.execution.protocol import CANNOT_RUN, encode_request
 from algo_local.execution.scaling import Scaling
 from algo_local.execution.scheduler import HOLD_SECONDS, REMEMBERED, BuildWorkers, Scheduler, Start, Ticket
+from algo_local.execution.served import NotHandedOver
 from algo_local.refusals import TooManyCalls
 
 if TYPE_CHECKING:
     from algo_local.execution.keeper import Keeper
-    from algo_local.execution.worker import Worker, Workers
+    from algo_local.execution.served import Worker, Workers
 
 _LETTERS = string.ascii_letters + string.digits
 _CANCELLED = Failure("The call was cancelled", "SystemError", ended="cancelled")
 _CANNOT_START = Failure("The algorithm's process could not be started", "SystemError")
 LOAD_SECONDS = 600.0
 """Seconds that loading an algorithm ahead of calls may take."""
+
+ATTEMPTS = 3
+"""Workers that a call is given one after the other, where those before were lost before they could run it."""
 
 _START_GRACE = 10.0
 """Seconds that `close` waits for starting processes."""
@@ -71,6 +75,8 @@ class LocalPool:
 
     `endpoint()` gives where algorithms call the platform; asked whenever a worker is started. Workers keep their files
     below `directory`. Idle ones go to the `keeper` when `rest` is called. All methods may be called from any thread.
+
+    `workers` starts workers elsewhere than on this machine.
     """
 
     def __init__(
@@ -79,6 +85,7 @@ class LocalPool:
         directory: Path,
         scaling: Scaling | None = None,
         keeper: Keeper | None = None,
+        workers: Workers | None = None,
     ) -> None:
         self.scaling = scaling or Scaling.of()
         self._endpoint = endpoint
@@ -97,7 +104,7 @@ class LocalPool:
         self._starting = 0
         self._crashes = Crashes()
         self._callers: OrderedDict[Hashable, str] = OrderedDict()
-        self._factory: Workers | None = None
+        self._factory = workers
         self._janitor: threading.Thread | None = None
         self._closed = False
         atexit.register(self.close)
@@ -118,25 +125,38 @@ class LocalPool:
         """See `Executor.call`; when the time is over, the process and its children are killed."""
         deadline = time.monotonic() + timeout
         request = encode_request(payload)
+        lost = ""
+        for _ in range(ATTEMPTS):
+            call = self._acquired(build, context, deadline)
+            worker = call.worker
+            if worker is None:
+                return Outcome(None, call.failure, 0.0, "")
+            began = time.monotonic()
+            outcome: Outcome | None = None
+            try:
+                if on_start:
+                    on_start(worker.name)
+                outcome = worker.call(request, deadline, on_output)
+            except NotHandedOver as error:
+                lost = str(error)
+            finally:
+                cancelled = self._release(call, worker, time.monotonic() - began, outcome)
+            if outcome:
+                return replace(outcome, result=None, failure=_CANCELLED) if cancelled and outcome.failure else outcome
+            if cancelled:
+                return Outcome(None, _CANCELLED, 0.0, "")
+        failure = Failure(f"The call could not be handed to its algorithm: {lost}", "SystemError", ended="lost")
+        return Outcome(None, failure, 0.0, "")
+
+    def _acquired(self, build: Build, context: CallContext, deadline: float) -> _Call:
+        """A call with a worker that can take it, or with a failure."""
         while True:
             call = _Call(build, context)
-            failure = self._acquire(call, deadline)
-            if failure:
-                return Outcome(None, failure, 0.0, "")
+            call.failure = self._acquire(call, deadline)
             worker = call.worker
-            assert worker is not None
-            if worker.is_reusable or not worker.is_loaded:
-                break
+            if call.failure or worker is None or worker.is_reusable or not worker.is_loaded:
+                return call
             self._release(call, worker, 0.0, None)  # it has ended, or said something, while it was idle
-        began = time.monotonic()
-        outcome: Outcome | None = None
-        try:
-            if on_start:
-                on_start(worker.name)
-            outcome = worker.call(request, deadline, on_output)
-        finally:
-            cancelled = self._release(call, worker, time.monotonic() - began, outcome)
-        return replace(outcome, result=None, failure=_CANCELLED) if cancelled and outcome.failure else outcome
 
     def cancel(self, request_id: str) -> bool:
         """See `Executor.cancel`; the worker of a call that runs is killed."""
@@ -163,6 +183,18 @@ class LocalPool:
             busy = sum(1 for call in self._calls.values() if call.worker)
             workers, waiting = list(self._alive), self._scheduler.waiting
         return Description(len(workers), busy, waiting, sum(worker.memory() for worker in workers))
+
+    def make_room(self) -> bool:
+        """End the worker that was idle the longest of those that are not to be kept; whether there was one."""
+        with self._lock:
+            idle = self._scheduler.retirable(time.monotonic())
+            if not idle:
+                return False
+            key, worker = min(idle, key=lambda found: found[1].idle_since)
+            self._scheduler.retire(key, worker)
+            self._alive.discard(worker)
+        _stop_all([worker])
+        return True
 
     def drain(self, seconds: float) -> bool:
         """See `Executor.drain`."""
@@ -265,7 +297,7 @@ class LocalPool:
         failure: Failure | None = _CANNOT_START
         try:
             worker = self._workers().start(
-                call.build, call.account, _new_token(), call.label, on_load=lambda: self._slows(start)
+                call.build, call.account, _new_token(), call.label, call.depth, on_load=lambda: self._slows(start)
             )
             failure = self._load(worker, start)
             if failure:
@@ -412,7 +444,7 @@ class LocalPool:
             with self._lock:
                 self._serving[token] = call.context  # loading may already call the platform
             worker = self._workers().start(
-                call.build, call.account, token, call.label, on_load=lambda: self._slows(start)
+                call.build, call.account, token, call.label, call.depth, on_load=lambda: self._slows(start)
             )
         except (OSError, AlgoError) as error:
             failure = Failure(_explain(call.build, error), "SystemError")

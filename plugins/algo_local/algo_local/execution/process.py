@@ -208,6 +208,14 @@ class AlgorithmProcess:
         self._is_adopted = False
         return None
 
+    def await_loaded(self, deadline: float, on_output: Callable[[bytes], None] | None = None) -> None:
+        """Wait until the algorithm is loaded, or will not be: which of both, `call` tells, with what was printed."""
+        self._output.listener = on_output
+        with contextlib.suppress(_CutShort):
+            if not self._output.is_ready:
+                self._pump(lambda: self._output.is_ready or self._answered, deadline)
+                self._remember_loaded()
+
     def loaded_by(self, other: AlgorithmProcess) -> None:
         """Pass the output of loading in another process, of which this is a replica, to the first call."""
         self._printed_loading, self._is_adopted = other._printed_loading, True

@@ -140,6 +140,10 @@ class Worker:
         """Load the algorithm ahead of the first call; see `AlgorithmProcess.load`."""
         return self._process.load(deadline)
 
+    def await_loaded(self, deadline: float, on_output: Callable[[bytes], None] | None = None) -> None:
+        """Load the algorithm before the first call is handed over; see `AlgorithmProcess.await_loaded`."""
+        self._process.await_loaded(deadline, on_output)
+
     def settle(self) -> bool:
         """Clean up after a call; return whether the worker can take another one."""
         return self._process.settle()
@@ -207,11 +211,19 @@ class Workers:
         self._users = itertools.count(secrets.randbelow(_USERS))
 
     def start(
-        self, build: Build, account: str, token: str, label: str = "", *, on_load: Callable[[], None] = lambda: None
+        self,
+        build: Build,
+        account: str,
+        token: str,
+        label: str = "",
+        depth: int = 0,
+        *,
+        on_load: Callable[[], None] = lambda: None,
     ) -> Worker:
         """Start a worker, whose algorithm is loaded by its first call, or take one from the keeper.
 
-        `label` is what people know the build by; `on_load` is called before this waits for an algorithm to be loaded.
+        `label` is what people know the build by, `depth` the level of the call that it is started for, which means
+        nothing on one machine; `on_load` is called before this waits for an algorithm to be loaded.
 
         Raises:
             AlgoError: if the build has been changed, or a setting makes this impossible.

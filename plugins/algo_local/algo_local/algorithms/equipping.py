@@ -1,0 +1,55 @@
+"""Environments that a build needs and this machine does not have, as after a backup was restored, are made again."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from algo_core.errors import PlatformError
+from algo_local.algorithms.build import Build, BuildError
+from algo_local.algorithms.builder import Builder
+from algo_local.algorithms.compilation import builds_run_code
+from algo_local.algorithms.environments import interpreter_of
+from algo_local.metadata.database import Database
+
+VARIABLE = "ALGO_LOCAL_BUILD_CODE"
+
+
+class Equipment:
+    """The environments of builds, looked for once in a process."""
+
+    def __init__(self, database: Database, builder: Builder, root: Path) -> None:
+        self._database = database
+        self._builder = builder
+        self._root = root
+        self._known: set[Path] = set()
+
+    def python_for(self, build: Build) -> Path:
+        """The interpreter of a build, whose environment is there then.
+
+        Packages run no code where it is made again, unless `ALGO_LOCAL_BUILD_CODE` is `on`: whoever published the
+        build need not be trusted with this machine.
+
+        Raises:
+            PlatformError: if it is missing and cannot be made.
+        """
+        if build.python in self._known:
+            return build.python
+        python = build.python
+        if interpreter_of(python).environment and not python.exists() and build.source.is_dir():
+            python = self._made(build)
+            with self._database.write() as rows:
+                values = [str(path.relative_to(self._root)) for path in (python, build.source, build.python)]
+                rows.execute("UPDATE builds SET python = ? WHERE source = ? AND python = ?", values)
+        self._known.add(python)
+        return python
+
+    def _made(self, build: Build) -> Path:
+        run_code = builds_run_code(os.environ)
+        try:
+            return self._builder.equip(build, run_code=run_code)
+        except (BuildError, OSError) as error:
+            hint = getattr(error, "hint", None) or ""
+            if not run_code:
+                hint = f"{hint}\nIf you trust its packages to run code on this machine: set {VARIABLE}=on".lstrip()
+            raise PlatformError(f"The environment of a build is missing, and cannot be made: {error}", hint) from error

@@ -1,0 +1,1 @@
+"""Executions on Ray: the executor `ray` of `algo local serve`."""

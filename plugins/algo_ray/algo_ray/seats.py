@@ -1,0 +1,238 @@
+"""Actors, placed by Ray where resources are; the next worker that needs the same gets them again (driver process)."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Resources = tuple[tuple[str, float], ...]
+"""What a worker is placed by: `cpus`, `gpus`, `memory` (bytes), and whatever else nodes declare."""
+
+PLACEMENT_SECONDS = 120.0
+"""How long a worker waits for a node with room."""
+
+_SLICE = 0.25
+SPARE_SECONDS = 30.0
+"""How long an actor without a worker is kept for the next one."""
+
+
+class Unplaced(Exception):
+    """No node has room; the text is a sentence."""
+
+
+@dataclass(eq=False)
+class Placed:
+    """An actor, and where it is."""
+
+    handle: Any
+    resources: Resources
+    node: str = ""
+    process: int = 0
+    label: str = ""
+    since: float = field(default_factory=time.monotonic)
+    on_death: Callable[[], None] | None = None
+    is_dead: bool = False
+
+    def watch(self) -> None:
+        """Learn of the actor's end, from now on."""
+        watched = self.handle.watch.options(concurrency_group="watch").remote()
+        watched.future().add_done_callback(lambda future: self._died())
+
+    def _died(self) -> None:
+        self.is_dead = True
+        if on_death := self.on_death:
+            on_death()
+
+
+class Seats:
+    """All actors of this platform."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._spare: list[Placed] = []
+        self._all: set[Placed] = set()
+        self._pending: dict[int, Resources] = {}
+        self._class: Any = None
+        self._janitor: threading.Thread | None = None
+
+    def take(self, resources: Resources, *, nested: bool, on_wait: Callable[[], bool]) -> Placed:
+        """An actor with these resources, spare or new.
+
+        `nested` is one for a call that an algorithm makes, whose caller keeps its processors meanwhile. `on_wait` is
+        called while there is no room; returns whether to go on waiting.
+
+        Raises:
+            Unplaced: if no node has room in time, or `on_wait` says so.
+        """
+        key = (("nested", 1.0), *resources) if nested else resources
+        with self._lock:
+            self._spare = [spare for spare in self._spare if not spare.is_dead]
+            self._all = {placed for placed in self._all if not placed.is_dead}
+            for spare in reversed(self._spare):
+                if spare.resources == key:
+                    self._spare.remove(spare)
+                    return spare
+            other = self._spare.pop(0) if self._spare else None
+            if other:
+                self._all.discard(other)
+        if other:
+            _kill(other.handle)
+        return self._new(key, nested, on_wait)
+
+    def _new(self, key: Resources, nested: bool, on_wait: Callable[[], bool]) -> Placed:
+        import ray
+
+        end = time.monotonic() + PLACEMENT_SECONDS
+        while True:
+            try:
+                placed = self._placed(key, nested, on_wait, end)
+            except ray.exceptions.RayActorError:  # its node has died, which Ray takes some seconds to see
+                if time.monotonic() >= end or not on_wait():
+                    raise Unplaced("Nodes of the cluster die before a worker has started there") from None
+                continue
+            placed.watch()
+            with self._lock:
+                self._all.add(placed)
+            return placed
+
+    def _placed(self, key: Resources, nested: bool, on_wait: Callable[[], bool], end: float) -> Placed:
+        import ray
+
+        placed = Placed(self._actor(dict(key), nested), key)
+        with self._lock:
+            self._pending[id(placed)] = key
+        try:
+            place = placed.handle.place.remote()
+            while not ray.wait([place], timeout=_SLICE)[0]:
+                if time.monotonic() >= end or not on_wait():
+                    raise Unplaced(self._why_not(dict(key)))
+            placed.node, placed.process = ray.get(place)
+        except BaseException:
+            _kill(placed.handle)
+            raise
+        finally:
+            with self._lock:
+                del self._pending[id(placed)]
+        return placed
+
+    def _actor(self, wanted: dict[str, float], nested: bool) -> Any:
+        import ray
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        if self._class is None:
+            from algo_ray.actor import Seat
+
+            groups = {"output": 1, "control": 2, "watch": 1}
+            self._class = ray.remote(concurrency_groups=groups, max_restarts=0, max_task_retries=0)(Seat)
+        wanted.pop("nested", None)
+        options: dict[str, Any] = {
+            "num_cpus": 0 if nested else wanted.pop("cpus", 1.0),
+            "num_gpus": wanted.pop("gpus", 0.0),
+            "scheduling_strategy": "SPREAD",
+        }
+        wanted.pop("cpus", None)
+        if memory := wanted.pop("memory", 0.0):
+            options["memory"] = memory
+        options["resources"] = wanted
+        if nested and not wanted and not options["num_gpus"] and (node := self._next_node()):
+            options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(node, soft=True)
+        return self._class.options(**options).remote()
+
+    def _next_node(self) -> str | None:
+        """The node with processors that has the fewest actors."""
+        import ray
+
+        nodes = [n["NodeID"] for n in ray.nodes() if n["Alive"] and n["Resources"].get("CPU")]
+        with self._lock:
+            counts = {node: sum(1 for placed in self._all if placed.node == node) for node in nodes}
+        return min(nodes, key=lambda node: counts[node]) if nodes else None
+
+    def _why_not(self, wanted: dict[str, float]) -> str:
+        import ray
+
+        wanted.pop("nested", None)
+        said = ", ".join(f"{name}={value:g}" for name, value in wanted.items()) or "cpus=1"
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        names = {"cpus": "CPU", "gpus": "GPU"}
+        if not any(all(node.get(names.get(k, k), 0) >= v for k, v in wanted.items()) for node in nodes):
+            return f"No node of the cluster has {said}"
+        return f"No node of the cluster had room for {said} within {PLACEMENT_SECONDS:.0f} seconds"
+
+    def give_back(self, placed: Placed) -> None:
+        """Its worker has ended: keep it for the next one for a while."""
+        placed.label, placed.since, placed.on_death = "", time.monotonic(), None
+        with self._lock:
+            self._spare.append(placed)
+            if self._janitor is None:
+                self._janitor = threading.Thread(target=self._tidy, daemon=True)
+                self._janitor.start()
+
+    def _tidy(self) -> None:
+        while True:
+            time.sleep(SPARE_SECONDS / 4)
+            with self._lock:
+                old = [one for one in self._spare if time.monotonic() - one.since > SPARE_SECONDS]
+                self._spare = [one for one in self._spare if one not in old]
+                self._all.difference_update(old)
+                if not self._spare:
+                    self._janitor = None
+            for one in old:
+                _kill(one.handle)
+            if self._janitor is None:
+                return
+
+    def drop(self, placed: Placed) -> None:
+        """End it: it is dead, or to be."""
+        with self._lock:
+            self._all.discard(placed)
+            if placed in self._spare:
+                self._spare.remove(placed)
+        _kill(placed.handle)
+
+    def cluster(self) -> dict[str, Any]:
+        """The nodes, what they have, and the actors of this platform."""
+        import ray
+
+        available = ray._private.state.available_resources_per_node()
+        with self._lock:
+            everyone, pending = list(self._all), list(self._pending.values())
+        nodes = [
+            {
+                "id": node["NodeID"],
+                "address": node["NodeManagerAddress"],
+                "alive": node["Alive"],
+                "resources": _declared(node["Resources"]),
+                "free": _declared(available.get(node["NodeID"], {})),
+                "actors": sum(1 for placed in everyone if placed.node == node["NodeID"]),
+            }
+            for node in ray.nodes()
+        ]
+        actors = [
+            {
+                "node": placed.node,
+                "process": placed.process,
+                "algorithm": placed.label,
+                "resources": dict(placed.resources),
+            }
+            for placed in everyone
+        ]
+        return {"ray": ray.__version__, "nodes": nodes, "actors": actors, "pending": [dict(one) for one in pending]}
+
+
+def _declared(resources: Mapping[str, float]) -> dict[str, float]:
+    """Resources by our names; those that Ray makes for itself are left out."""
+    names = {"CPU": "cpus", "GPU": "gpus"}
+    hidden = ("node:", "object_store_memory", "accelerator_type:")
+    return {names.get(name, name): value for name, value in resources.items() if not name.startswith(hidden)}
+
+
+def _kill(handle: Any) -> None:
+    import ray
+
+    try:
+        ray.kill(handle, no_restart=True)
+    except Exception:  # it is dead, or the connection is
+        pass

@@ -1,0 +1,249 @@
+"""Workers on nodes, as the platform's scheduler sees them: each is an actor, reached by a channel of its own."""
+
+from __future__ import annotations
+
+import pickle
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from algo_core.errors import AlgoError
+from algo_local.execution.payload import Failure, Outcome
+from algo_local.execution.protocol import CANNOT_RUN
+from algo_local.execution.served import NotHandedOver
+from algo_local.trees import in_use
+from algo_ray.frames import Channel
+from algo_ray.packing import needed
+
+if TYPE_CHECKING:
+    from algo_local.algorithms.build import Build
+    from algo_local.execution.executor import Endpoint
+    from algo_local.execution.scaling import Scaling
+    from algo_ray.connection import Connection
+
+_GRACE = 3.0
+"""Seconds after a call's time in which its node still has to say that it has ended it."""
+
+_RETIRE_SECONDS = 10.0
+_SLOW_SECONDS = 1.0
+
+
+class RayWorker:
+    """A worker on a node. For one thread at a time, except for `kill`."""
+
+    def __init__(self, channel: Channel, account: str, token: str, name: str) -> None:
+        self.account = account
+        self.token = token
+        self.idle_since = 0.0
+        self.name = name
+        """Its name in records: its process and its node."""
+        self.is_loaded = False
+        """Whether the algorithm has been loaded."""
+        self._channel = channel
+        self._began = time.monotonic()
+        self._calls = 0
+        self._memory = 0
+        self._is_fit = True
+        self._is_lost = False
+
+    def call(self, request: bytes, deadline: float, on_output: Callable[[bytes], None] | None = None) -> Outcome:
+        """Load the algorithm if need be, and have it answer a request.
+
+        Raises:
+            NotHandedOver: if the node was lost before the algorithm got the request.
+        """
+        printed = bytearray()
+
+        def told(data: bytes) -> None:
+            printed.extend(data)
+            if on_output and data:
+                on_output(data)
+
+        is_fit, self._is_fit = self._is_fit, False
+        if not is_fit:
+            raise NotHandedOver("its worker has ended")
+        began = time.monotonic()
+        try:
+            if not self.is_loaded:
+                self.is_loaded = self._ask(("load",), deadline, told)[1]
+                began = time.monotonic() if self.is_loaded else began
+        except _Lost as lost:
+            raise NotHandedOver(str(lost)) from lost
+        except TimeoutError:
+            return self._cut_short(Failure(CANNOT_RUN, "TimeoutError"), began, printed)
+        try:
+            answer = self._ask(("call", request), deadline, told)
+        except _Lost as lost:
+            failure = Failure(f"The node that ran the call was lost: {lost}", "SystemError", ended="lost")
+            return self._cut_short(failure, began, printed)
+        except TimeoutError:
+            return self._cut_short(Failure(CANNOT_RUN, "TimeoutError"), began, printed)
+        if answer[0] == "stale":
+            raise NotHandedOver("its worker had ended")
+        _, outcome, self._is_fit, self.is_loaded, memory, _ = answer
+        self._memory = self._memory if memory is None else memory
+        assert isinstance(outcome, Outcome)
+        return outcome
+
+    def _cut_short(self, failure: Failure, began: float, printed: bytearray) -> Outcome:
+        return Outcome(None, failure, time.monotonic() - began, printed.decode("utf-8", "replace"))
+
+    def _ask(self, message: tuple[Any, ...], deadline: float, told: Callable[[bytes], None]) -> tuple[Any, ...]:
+        """Have the actor do something, and pass on what is printed meanwhile.
+
+        Raises:
+            _Lost: if it is lost.
+            TimeoutError: if its node does not answer in time.
+        """
+        try:
+            self._channel.send(*message, max(0.0, deadline - time.monotonic()))
+            while reply := self._channel.receive(deadline + _GRACE - time.monotonic()):
+                word, content = reply[0], reply[1] if len(reply) > 1 else b""
+                if word == "output":
+                    told(content)
+                elif word == "done":
+                    answer: tuple[Any, ...] = pickle.loads(content)
+                    if answer[0] != "stale":
+                        told(answer[-1])
+                    return answer
+                else:  # it has died, or was dead already
+                    self._is_lost = True
+                    raise _Lost(str(content) if content else "its actor died")
+        except TimeoutError:
+            self._is_lost = True
+            raise
+        except OSError as error:
+            raise _Lost(f"the driver is gone: {error}") from error
+        raise _Lost("the driver is gone")
+
+    def settle(self) -> bool:
+        """Whether the worker can take another call: its node has cleaned up behind the last one."""
+        return self._is_fit
+
+    def is_fresh(self, scaling: Scaling) -> bool:
+        """Whether it has not become too old or too large for another call; asked after each."""
+        self._calls += 1
+        is_young = self._calls < scaling.calls and time.monotonic() - self._began < scaling.age
+        return is_young and self._memory <= scaling.memory
+
+    @property
+    def is_reusable(self) -> bool:
+        """Whether it can take another call, as far as is known here."""
+        return self._is_fit and not self._channel.has_message()
+
+    def memory(self) -> int:
+        """Bytes that its processes had in memory when that was last looked at."""
+        return self._memory
+
+    def kill(self) -> None:
+        """End its process now; `stop` is still to be called. Safe from any thread, more than once."""
+        try:
+            self._channel.send("end")
+        except OSError:
+            pass
+
+    def end_input(self) -> None:
+        """Nothing is to be asked of it: `stop` ends it."""
+
+    def load(self, deadline: float) -> Failure | None:
+        """Load the algorithm ahead of the first call; why that was impossible."""
+        try:
+            self.is_loaded = bool(self._ask(("load",), deadline, lambda data: None)[1])
+        except (_Lost, TimeoutError) as error:
+            return Failure(f"The algorithm could not be loaded: {error}", "SystemError")
+        return None if self.is_loaded else Failure(CANNOT_RUN, "LoadingError")
+
+    def hand_over(self, give: Callable[[dict[str, Any], list[int]], bool]) -> bool:
+        """Workers on nodes end with the platform: none is handed to another process."""
+        return False
+
+    def stop(self, grace: float = 0.0) -> None:
+        """End it, and all that it had; its actor can serve another one."""
+        try:
+            if not self._is_lost:
+                self._channel.send("retire")
+                end = time.monotonic() + _RETIRE_SECONDS
+                while (reply := self._channel.receive(end - time.monotonic())) and reply[0] != "retired":
+                    pass
+        except OSError:  # also when it takes too long
+            pass
+        finally:
+            self._channel.close()
+
+
+class _Lost(Exception):
+    """The actor will not answer; the text says why, as a part of a sentence."""
+
+
+class RayWorkers:
+    """Starts workers on nodes."""
+
+    def __init__(self, endpoint: Callable[[], Endpoint], connection: Connection, make_room: Callable[[], bool]) -> None:
+        """`make_room()` ends an idle worker if there is one."""
+        self._endpoint = endpoint
+        self._connection = connection
+        self._make_room = make_room
+        self._lock = threading.Lock()
+        self._starting: set[Channel] = set()
+        self._is_closed = False
+
+    def start(
+        self,
+        build: Build,
+        account: str,
+        token: str,
+        label: str = "",
+        depth: int = 0,
+        *,
+        on_load: Callable[[], None] = lambda: None,
+    ) -> RayWorker:
+        """Start a worker where the cluster has room; `on_load` is called if that takes a while.
+
+        Raises:
+            AlgoError: if no node can run it.
+            OSError: if the build is gone.
+        """
+        need = needed(build)
+        trees = [build.source, *([Path(need.environment)] if need.environment else [])]
+        with in_use(*trees):
+            channel = self._connection.channel()
+            with self._lock:
+                if self._is_closed:
+                    channel.close()
+                    raise AlgoError("The platform is shutting down")
+                self._starting.add(channel)
+            try:
+                address = self._endpoint().address
+                channel.send("start", tuple(need), account, token, label, address, (), depth > 0)
+                name = self._started(channel, on_load)
+            except BaseException:
+                channel.close()
+                raise
+            finally:
+                with self._lock:
+                    self._starting.discard(channel)
+        return RayWorker(channel, account, token, name)
+
+    def _started(self, channel: Channel, on_load: Callable[[], None]) -> str:
+        slow = time.monotonic() + _SLOW_SECONDS
+        while reply := channel.receive():
+            if reply[0] == "started":
+                return f"{reply[1]}@{reply[2][:12]}"
+            if reply[0] == "refused":
+                raise AlgoError(reply[1], reply[2])
+            if time.monotonic() >= slow:
+                slow = time.monotonic() + _SLOW_SECONDS
+                on_load()
+                if not reply[1]:
+                    self._make_room()
+        raise AlgoError("The connection to the Ray cluster was lost")
+
+    def close(self) -> None:
+        """Give up what is being started, and start nothing any more."""
+        with self._lock:
+            self._is_closed = True
+            starting = list(self._starting)
+        for channel in starting:
+            channel.end()

@@ -1,0 +1,105 @@
+"""A Ray cluster on loopback, started once for all tests of this directory and stopped behind them."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support.programs import needs
+
+if TYPE_CHECKING:
+    from algo_ray.connection import Connection
+    from algo_ray.executor import RayExecutor
+
+HERE = Path(__file__).parent
+PRESENCE = "test_presence.py"
+HAS_RAY = bool(find_spec("ray") and find_spec("algo_ray"))
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Run these where they are asked for, as `make test-cluster` does: a cluster is not for every processor at once.
+
+    Without Ray, one test of them is left, which says so; continuous integration runs them by themselves.
+    """
+    named = [Path(argument.partition("::")[0]).resolve() for argument in config.invocation_params.args]
+    is_asked_for = any(path.is_relative_to(HERE) for path in named)
+    if collection_path.name == PRESENCE:
+        return None if is_asked_for or not (HAS_RAY or os.environ.get("CI")) else True
+    return None if collection_path == HERE or (is_asked_for and HAS_RAY) else True
+
+
+@pytest.fixture(scope="session")
+def ray_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A head without processors, where platforms join, and two nodes that run algorithms."""
+    before = dict(os.environ)
+    os.environ.update(
+        RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0",  # loopback is loopback
+        RAY_AUTH_MODE="token",
+        RAY_AUTH_TOKEN=secrets.token_hex(32),
+        RAY_DISABLE_IMPORT_WARNING="1",
+    )
+    from ray.cluster_utils import Cluster
+
+    found = Cluster(initialize_head=True, head_node_args={**NODE, "num_cpus": 0})
+    try:
+        for number in (1, 2):
+            add_node(found, tmp_path_factory.mktemp(f"node-{number}"), number)
+        yield found
+    finally:
+        found.shutdown()
+        os.environ.clear()
+        os.environ.update(before)
+
+
+NODE = {"node_ip_address": "127.0.0.1", "object_store_memory": 80 << 20, "include_dashboard": False}
+
+
+def add_node(cluster: Any, cache: Path, number: int, **more: Any) -> Any:
+    """Start a node that keeps its builds in `cache`; nothing else runs where the resource `nodeN` is asked for."""
+    return cluster.add_node(
+        **NODE, num_cpus=8, resources={f"node{number}": 8}, env_vars={"ALGO_RAY_CACHE": str(cache)}, **more
+    )
+
+
+@pytest.fixture(scope="session")
+def ray_connection(ray_cluster: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
+    """A driver that is joined to the cluster, whose algorithms run in sandboxes that see the tests' directories."""
+    from algo_ray.connection import Connection
+
+    needs("bwrap")
+    base = tmp_path_factory.getbasetemp()
+    base.chmod(0o711)
+    environ = {**os.environ, "ALGO_LOCAL_SANDBOX": "required", "ALGO_LOCAL_SANDBOX_PATHS": f"{base}=rw"}
+    connection = Connection(ray_cluster.address, tmp_path_factory.mktemp("driver"), environ)
+    connection.open()
+    yield connection
+    connection.close()
+
+
+class Endpoint:
+    """No platform: these algorithms call none."""
+
+    address = "http://127.0.0.1:9"
+
+    def serve_also(self, listener: Any) -> Callable[[], None]:
+        return listener.close  # type: ignore[no-any-return]  # a socket's
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def ray_executor(ray_connection: Connection, tmp_path: Path) -> Iterator[RayExecutor]:
+    """An executor of the cluster; its driver is that of all tests."""
+    from algo_ray.executor import RayExecutor
+
+    tmp_path.chmod(0o777)
+    executor = RayExecutor(Endpoint, tmp_path / "executor", ray_connection, is_lent=True)
+    executor.start()
+    yield executor
+    executor.close()
