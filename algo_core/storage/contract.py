@@ -154,6 +154,10 @@ class Storage(abc.ABC):
     """Whether a directory must be made before files can be written to it. Object stores have prefixes instead, so a
     tree is copied into them without a request per directory."""
 
+    connections: int = 1
+    """Over how many connections the download of a large file begins, before it is measured whether more would help.
+    More than one says that ranges of a file can always be read (`algo_core.storage.capabilities.RangedStorage`)."""
+
     paths_are_keys: bool = False
     """Whether a path is an object's key, in which every character counts: `a//b`, `a/./b` and `a/` differ from `a/b`
     and `a`. Elsewhere such paths are invalid."""

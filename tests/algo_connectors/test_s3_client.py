@@ -244,6 +244,50 @@ def test_a_stream_is_exactly_what_was_asked_for(ignores_ranges: bool) -> None:
     assert script.sent[0][2]["range"] == "bytes=3-"
 
 
+def read_by_threes(script: Script) -> bytes:
+    reader, buffer, found = script.client().open(URI), bytearray(3), b""
+    assert reader.entry.size == 10
+    while count := reader.readinto(buffer):
+        found += buffer[:count]
+    return found
+
+
+BEGINNING = (206, {"ETag": '"e"', "Content-Range": "bytes 0-3/10"}, b"0123")
+
+
+@pytest.mark.parametrize(
+    ("answers", "ranges"),
+    [
+        ([BEGINNING, (206, {"ETag": '"e"', "Content-Range": "bytes 4-9/10"}, b"456789")], ["0-3", "4-"]),
+        ([BEGINNING, (200, {"ETag": '"e"'}, b"0123456789")], ["0-3", "4-"]),
+        ([(200, {"ETag": '"e"'}, b"0123456789")], ["0-3"]),
+    ],
+    ids=["two ranges", "a range, and everything", "everything"],
+)
+def test_a_stream_begins_with_a_range(monkeypatch: pytest.MonkeyPatch, answers: list[Any], ranges: list[str]) -> None:
+    monkeypatch.setattr("algo_connectors.s3.FIRST", 4)
+    script = Script(*answers)
+    assert read_by_threes(script) == b"0123456789"
+    assert [headers["range"] for _, _, headers, _ in script.sent] == [f"bytes={each}" for each in ranges]
+    assert [headers.get("if-match") for _, _, headers, _ in script.sent] == [None, '"e"'][: len(ranges)]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (412, {}, error("PreconditionFailed")),
+        (416, {}, error("InvalidRange")),
+        (206, {"ETag": '"f"', "Content-Range": "bytes 4-9/10"}, b"456789"),
+        (206, {"ETag": '"e"', "Content-Range": "bytes 4-10/11"}, b"456789x"),
+        (206, {"Content-Range": "bytes 4-9/10"}, b"456789"),
+    ],
+)
+def test_a_stream_is_of_one_version(monkeypatch: pytest.MonkeyPatch, answer: Any) -> None:
+    monkeypatch.setattr("algo_connectors.s3.FIRST", 4)
+    with pytest.raises(NetworkError, match="was changed while it was read"):
+        read_by_threes(Script(BEGINNING, answer))
+
+
 def test_a_stream_that_is_cut_off_fails() -> None:
     headers = {"Content-Range": "bytes 0-9/10", "Content-Length": "10", "ETag": '"e"'}
     reader = Script((206, headers, b"01234")).client().open(URI)

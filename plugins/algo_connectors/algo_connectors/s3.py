@@ -15,7 +15,7 @@ from algo_connectors.common.errors import Changed, Unsatisfiable, is_unknown_req
 from algo_connectors.common.links import check_lifetime
 from algo_connectors.common.objects import Names, ObjectStorage, child_of, folder_of, prefix_of
 from algo_connectors.common.options import ConnectorOptions
-from algo_connectors.common.reading import RangeReader
+from algo_connectors.common.reading import RangeReader, changed
 from algo_connectors.common.stream import StreamReader
 from algo_connectors.common.writing import Condition, Upload, part_size
 from algo_core.errors import AlgoError, ConfigError, PlatformError
@@ -28,6 +28,10 @@ PAGE = 1000
 
 CHECKED = 1 << 20
 """Bytes of a file up to which its MD5 is compared: hashing takes longer than a fast connection."""
+
+FIRST = 16 << 20
+"""Bytes that a download asks for at first: a store that is asked for everything reads ahead what others then wait for,
+and a larger file is read over several connections."""
 
 CLIENTS = ("direct", "s3fs")
 """The values of the option `client`."""
@@ -66,6 +70,7 @@ class S3Storage(ObjectStorage):
     def __init__(self, client: S3Client, bucket: str | None = None) -> None:
         self.client = client
         self._conditions = ConditionProbe()
+        self.connections = self.parallel if isinstance(client, DirectS3Client) else 1
         self.bucket = bucket
 
     def head(self, uri: DataUri, bucket: str, key: str) -> Entry:
@@ -89,18 +94,38 @@ class S3Storage(ObjectStorage):
         bucket, key = self.locate(uri)
         if not key:
             raise self.missing(uri)
+        last = FIRST if stop is None and not offset else stop
         with store_errors(uri):
             try:
-                found, skipped, response = self.client.open_object(bucket, key, offset, stop, version)
+                found, skipped, response = self.client.open_object(bucket, key, offset, last, version)
             except FileNotFoundError:
                 raise self.missing(uri) from None
-        length = max(0, min(found.size if stop is None else stop, found.size) - offset)
+        end = found.size if stop is None else min(stop, found.size)
+        length = max(0, (min(end, last) if last and response.status == 206 else end) - offset)
         entry = _whole(uri, found) if offset == 0 and length == found.size else _entry(uri, found)
+
+        def rest(position: int) -> Reader:
+            try:
+                reader = self._stream(uri, position, None, found.etag)
+            except (Changed, Unsatisfiable):
+                raise changed(uri) from None
+            if (reader.entry.size, reader.entry.version) != (found.size, found.etag):  # there are no conditions here
+                reader.close()
+                raise changed(uri)
+            return reader
 
         def ahead(position: int) -> Reader:
             return RangeReader(self, uri, position, version=found.etag, ahead=self.parallel - 1)
 
-        return StreamReader(response, entry, offset, length, skipped, None if stop or not found.etag else ahead)
+        return StreamReader(
+            response,
+            entry,
+            offset,
+            length,
+            skipped,
+            rest=rest if offset + length < end else None,
+            ahead=ahead if stop is None and found.etag else None,
+        )
 
     def _open(
         self, uri: DataUri, offset: int, version: str | None, *, stop: int | None = None, ahead: int = 0

@@ -129,9 +129,9 @@ class RangeReader:
         try:
             entry, content = fetched(self._storage, uri, start, stop, self.entry.version)
         except Changed:
-            raise _changed(uri) from None
+            raise changed(uri) from None
         if entry.size != self.entry.size or entry.version != self.entry.version:
-            raise _changed(uri)
+            raise changed(uri)
         if len(content) != stop - start:
             raise NetworkError(f"{uri} ended {stop - start - len(content)} bytes too early", "Try again")
         return content
@@ -162,5 +162,6 @@ def fetched(
             tries.spend_on(error)
 
 
-def _changed(uri: DataUri) -> NetworkError:
+def changed(uri: DataUri) -> NetworkError:
+    """The error for a file of which two versions would be mixed."""
     return NetworkError(f"{uri} was changed while it was read", "Copy it again when no other program writes to it")

@@ -13,7 +13,8 @@ from algo_core.storage.contract import Entry, Reader
 class StreamReader(Reader):
     """The body of a GET for `length` bytes of an object from `offset`, after `skipped` bytes that are not wanted.
 
-    `ahead` opens a reader at an offset that fetches over several connections (`PrefetchingReader`).
+    `rest` opens a reader for what follows behind them. `ahead` opens one at an offset that fetches over several
+    connections (`PrefetchingReader`).
     """
 
     def __init__(
@@ -24,12 +25,14 @@ class StreamReader(Reader):
         length: int,
         skipped: int = 0,
         ahead: Callable[[int], Reader] | None = None,
+        rest: Callable[[int], Reader] | None = None,
     ) -> None:
         self.entry = entry
         self.offset = offset
         self._response = response
         self._left = length
         self._end = offset + length
+        self._rest = rest
         self._ahead = ahead
         self._other: Reader | None = None
         while skipped and (count := response.readinto(memoryview(bytearray(min(skipped, 1 << 16))))):
@@ -38,6 +41,10 @@ class StreamReader(Reader):
     def readinto(self, buffer: bytearray | memoryview, /) -> int:
         """The next bytes. Raises NetworkError if the connection breaks, or ends too early."""
         if self._other:
+            return self._other.readinto(buffer)
+        if not self._left and self._rest:
+            self._response.close()
+            self._other = self._rest(self._end)
             return self._other.readinto(buffer)
         view = memoryview(buffer)[: self._left]
         filled = 0
@@ -58,7 +65,7 @@ class StreamReader(Reader):
 
     def read_ahead(self) -> None:
         """Read the rest in ranges, some of which are fetched in advance, if it is long."""
-        if self._ahead and not self._other and self._left > BLOCK:
+        if self._ahead and not self._other and (self._rest or self._left > BLOCK):
             self._response.close()
             self._other = self._ahead(self._end - self._left)
 

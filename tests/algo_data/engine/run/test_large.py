@@ -85,7 +85,7 @@ def test_what_another_process_is_writing_is_left_alone(home, data_platform, remo
 class Steep:
     """A pace that asks for all connections at once."""
 
-    def __init__(self, *, most: int) -> None:
+    def __init__(self, *, most: int, start: int = 1) -> None:
         self._most = most
 
     def wanted(self, done: float, active: int) -> int:
