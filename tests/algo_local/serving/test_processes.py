@@ -521,4 +521,4 @@ def test_nothing_acknowledged_is_lost_however_often_a_process_is_killed(several:
                 assert "result" in state or "ended" in state["error"]["message"], state
         assert not client("GET", "requests?state=running,queued")[1]["results"]
         client("DELETE", "data/.my/load?force=true")
-    assert several.said().count("it is started again") == KILLS
+    assert "The engine of the platform ended (signal 9); it is started again" in several.said()
