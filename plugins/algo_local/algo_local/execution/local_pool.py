@@ -23,7 +23,15 @@ from algo_local.execution.executor import Description, Endpoint
 from algo_local.execution.payload import SHUTTING_DOWN, Failure, Outcome, Payload
 from algo_local.execution.protocol import CANNOT_RUN, encode_request
 from algo_local.execution.scaling import Scaling
-from algo_local.execution.scheduler import HOLD_SECONDS, REMEMBERED, BuildWorkers, Scheduler, Start, Ticket
+from algo_local.execution.scheduler import (
+    HOLD_SECONDS,
+    LONG_SECONDS,
+    REMEMBERED,
+    BuildWorkers,
+    Scheduler,
+    Start,
+    Ticket,
+)
 from algo_local.execution.served import NotHandedOver
 from algo_local.refusals import TooManyCalls
 
@@ -183,6 +191,15 @@ class LocalPool:
                 self._decide(call, _CANCELLED)
         if worker:
             worker.kill()
+        return True
+
+    def withdraw(self, request_id: str) -> bool:
+        """Have a call end that waits, as by the platform's end; False for one that runs."""
+        with self._lock:
+            call = self._calls.get(request_id)
+            if call is None or call.worker:
+                return False
+            self._decide(call, SHUTTING_DOWN)
         return True
 
     def context_of(self, token: str) -> CallContext | None:
@@ -423,7 +440,11 @@ class LocalPool:
                 with self._lock:
                     starts = self._plan()
                 self._launch(starts)
-                call.told.wait(max(0.0, deadline - time.monotonic()))
+                if not call.told.wait(min(LONG_SECONDS, max(0.0, deadline - time.monotonic()))):
+                    with self._lock:
+                        starts = self._plan()
+                    self._launch(starts)
+                    call.told.wait(max(0.0, deadline - time.monotonic()))
         finally:
             with self._lock:
                 if not call.is_decided:
