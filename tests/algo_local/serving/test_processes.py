@@ -22,6 +22,7 @@ from support.several import Client, Several, eventually
 
 from algo_core.errors import ExitCode
 from algo_local.opening import open_platform
+from algo_local.testing import TOKEN
 
 HOLD = """
 import os, time
@@ -44,15 +45,6 @@ def apply(input):
     ask("PUT", "data/.session/x", input)
     ask("POST", "insights", [{"insight_key": "depth", "insight_value": input}])
     return json.loads(ask("POST", "algo/jane/Echo", input))["result"]
-"""
-TOKEN = """
-import os, time
-def apply(path):
-    with open(path + ".new", "w") as file:
-        file.write(os.environ["ALGORITHMIA_API_KEY"])
-    os.rename(path + ".new", path)
-    while os.path.exists(path):
-        time.sleep(0.01)
 """
 SECRET = "import os\ndef apply(input):\n    return os.environ.get('WORD', 'none')\n"
 
@@ -244,7 +236,10 @@ def test_workers_follow_what_is_set_at_any_front_end(together: Several) -> None:
             "secret_value": "new",
             "owner_type": "algorithm",
         }
+        workers = 'algo_algorithm_workers{algorithm="jane/Secret"}'
+        assert metrics(other)[workers] == 1
         assert other("POST", "algorithms/jane/Secret/secrets", made)[0] in (200, 201)
+        assert metrics(other).get(workers, 0) == 0, "one that is idle has ended by then"
         assert one("POST", "algo/jane/Secret", "x")[1]["result"] == "new"
 
 
