@@ -20,9 +20,7 @@ from algo_local.names import KEY_LENGTH
 from algo_local.refusals import Invalid, Missing, StorageUnavailable, Taken
 
 if TYPE_CHECKING:
-    import sqlite3
-
-    from algo_local.metadata.database import Database
+    from algo_local.metadata.database import Database, Rows
 
 ALGORITHM_KEY = "AlgorithmKey"
 ADMINISTRATOR_KEY = "PlatformAdminKey"
@@ -31,6 +29,9 @@ OLDER_ADMINISTRATOR_KEY = "ManagementKey"
 
 USE_SECONDS = 60.0
 """Resolution in seconds of a key's last use."""
+
+ANY_ALGORITHM = "algo://*"
+"""The pattern of all algorithms."""
 
 _ALPHABET = string.ascii_letters + string.digits
 _KEY = re.compile(f"sim[{_ALPHABET}]{{{KEY_LENGTH - 3}}}")
@@ -50,7 +51,7 @@ class Permissions:
     referer_host: str = ""
     """Where calls from web pages must come from; from anywhere if it is empty."""
     allow_algo_management: bool = False
-    algo_acl: tuple[str, ...] = ("algo://*",)
+    algo_acl: tuple[str, ...] = (ANY_ALGORITHM,)
     """Which algorithms may be called: `algo://*`, `algo://OWNER/*` or `algo://OWNER/NAME/*`."""
 
     @classmethod
@@ -76,6 +77,8 @@ class Permissions:
 
     def may_call(self, owner: str, name: str) -> bool:
         """Whether an algorithm is among those that may be called."""
+        if ANY_ALGORITHM in self.algo_acl:
+            return True
         return any(_covers(pattern, (owner.lower(), name.lower())) for pattern in self.algo_acl)
 
     def cover(self, other: Permissions) -> bool:
@@ -169,7 +172,7 @@ class Keys:
     def all(self) -> list[Key]:
         """All keys, oldest first."""
         with self._database.read() as rows:
-            return _rows(rows, "1 ORDER BY id")
+            return _rows(rows, "1 = 1 ORDER BY id")
 
     def of(self, owner: str) -> list[Key]:
         """The keys of an account, oldest first."""
@@ -215,7 +218,7 @@ class Keys:
         Raises:
             NotFoundError: if there is no such key.
         """
-        number = int(which) if which.isdecimal() else -1
+        number = int(which) if which.isdecimal() and len(which) < 19 else -1
         with self._database.write() as rows:
             found = _rows(rows, "digest = ? OR mask = ? OR id = ?", _digest(which), which, number)
             if len(found) != 1:
@@ -273,7 +276,7 @@ def _permissions(text: str) -> Permissions:
     return Permissions.of(json.loads(text))
 
 
-def _rows(rows: sqlite3.Connection, condition: str, *values: object) -> list[Key]:
+def _rows(rows: Rows, condition: str, *values: object) -> list[Key]:
     found: Iterable[Any] = rows.execute(f"SELECT {_COLUMNS} FROM keys WHERE {condition}", values)
     return [
         Key(

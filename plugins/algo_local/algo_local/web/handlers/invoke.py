@@ -59,9 +59,9 @@ _INTERRUPTED = Answer(None, b"", LOST_FAILURE, 0.0, "")
 """What is recorded of a call that was refused on its way, or broke off: with its key, it can be made again."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Call:
-    """An invocation that is ready to run."""
+    """An invocation that is ready to run. It is made for each request, which `frozen` would double the cost of."""
 
     platform: Platform
     caller: Caller
@@ -169,7 +169,9 @@ def invoke(context: RequestContext) -> Response:
         with platform.concurrency.counted(context.caller.account):
             response: Response = platform.forwarding.answer(request)
         return response
-    return call_version(platform, context.caller, request, _version(context), address=context.address)
+    version = _version(context)
+    platform.with_files(version.build)
+    return call_version(platform, context.caller, request, version, address=context.address)
 
 
 def call_version(
@@ -319,11 +321,9 @@ def _idempotency_key(request: Request) -> str | None:
 
 
 def _version(context: RequestContext) -> Version:
-    reference = parsed(context.parameters["reference*"])
-    as_owner = context.caller.owns_algorithm(context.algorithm.owner)
-    version = context.platform.registry.resolve(context.algorithm, reference.version, as_owner=as_owner)
+    version = context.target.version
     if not version:
-        raise unknown(reference, context.caller)
+        raise unknown(parsed(context.parameters["reference*"]), context.caller)
     return version
 
 
@@ -382,13 +382,17 @@ def _payload(request: Request) -> tuple[Payload, bytes]:
 
 def _parse_json(body: bytes) -> Any:
     try:
-        return json.loads(body, parse_constant=_refuse_constant)
+        return _JSON.decode(body.decode(json.detect_encoding(body), "surrogatepass"))
     except (ValueError, RecursionError) as error:
         _refuse(f"JSON error - {error}")
 
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
+
+
+_JSON = json.JSONDecoder(parse_constant=_refuse_constant)
+"""Kept, which `json.loads` would make anew for each input."""
 
 
 def _decode_base64(body: bytes) -> bytes:
