@@ -80,20 +80,20 @@ def test_the_statements_are_found() -> None:
 
 
 @pytest.fixture
-def prepared(postgresql: PostgresqlServer) -> Iterator[psycopg.Connection]:
+def administration(postgresql: PostgresqlServer) -> Iterator[psycopg.Connection]:
     url = postgresql.lend()
     with postgresql.administration(database_of(url)) as connection:
         yield connection
     postgresql.take_back(url)
 
 
-def test_postgresql_understands_all(prepared: psycopg.Connection) -> None:
+def test_postgresql_understands_all(administration: psycopg.Connection) -> None:
     refused = []
     for number, (place, sql) in enumerate(STATEMENTS):
         numbers = itertools.count(1)
         numbered = re.sub("%s", lambda _, numbers=numbers: f"${next(numbers)}", translated(sql))  # type: ignore[misc]
         try:
-            prepared.execute(f"PREPARE s{number} AS {numbered.replace('%%', '%')}".encode())
+            administration.execute(f"PREPARE s{number} AS {numbered.replace('%%', '%')}".encode())
         except psycopg.Error as error:
             if error.sqlstate not in _UNTYPED:
                 refused.append(f"{place}: {str(error).splitlines()[0]}: {sql}")
