@@ -199,11 +199,15 @@ class ConditionalStorage(Protocol):
 
 
 class Link(NamedTuple):
-    """An address with which one file can be read or written by whoever has it; `headers` must be sent with it."""
+    """An address with which one file can be read or written by whoever has it; `headers` must be sent with it.
+
+    `seconds` says for how long, where it is not as long as was asked for: some stores have one duration only.
+    """
 
     method: str
     url: str
     headers: Mapping[str, str] = {}
+    seconds: int | None = None
 
 
 @runtime_checkable

@@ -10,11 +10,14 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from algo_connectors.common.errors import Changed
+from algo_connectors.common.errors import Changed, store_errors
+from algo_connectors.common.links import check_lifetime
 from algo_connectors.common.objects import Names, ObjectStorage, child_of, folder_of
 from algo_connectors.common.options import ConnectorOptions
 from algo_connectors.common.writing import Condition, Upload
-from algo_core.errors import ConfigError, NetworkError
+from algo_connectors.google.signature import LONGEST, Signatory, signed_url
+from algo_core.errors import ConfigError, NetworkError, RequestRefused
+from algo_core.storage.capabilities import Link
 from algo_core.storage.contract import Checksum, Entry, Kind
 from algo_core.storage.uri import DataUri
 
@@ -183,6 +186,30 @@ class GoogleStorage(ObjectStorage):
             if answer.get("done"):
                 return _entry(target, answer["resource"])
             token = answer["rewriteToken"]
+
+    def link(self, uri: DataUri, seconds: int, *, writes: bool = False) -> Link:
+        """A signed URL of version 4 (`SharingStorage`)."""
+        check_lifetime(uri, seconds, LONGEST)
+        signatory = self._signatory(uri)
+        if writes:
+            self.check_file(uri)
+        elif self.stat(uri).is_directory:
+            raise self.missing(uri)
+        method, place = "PUT" if writes else "GET", self.locate(uri)
+        with store_errors(uri):
+            return Link(method, signed_url(self.location, *place, method=method, seconds=seconds, signatory=signatory))
+
+    def _signatory(self, uri: DataUri) -> Signatory:
+        """Who signs links: credentials of people, and of machines, cannot."""
+        from google.auth.credentials import Signing
+
+        credential = self._files.credentials.credentials
+        if isinstance(credential, Signing):
+            return Signatory(credential.signer_email, credential.sign_bytes)
+        raise RequestRefused(
+            f"Links to {uri.connector}:// need the key of a service account, which this connector does not have",
+            "Set token in config.toml to the path of its JSON file",
+        )
 
     def delete(self, bucket: str, keys: Sequence[str]) -> None:
         """objects.delete, several at once."""
