@@ -18,7 +18,7 @@ INPUTS := pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml)
 
 .PHONY: help setup demo test test-cluster test-deps lint format docs changelog wheels clean benchmarks benchmarks-transfer
 .PHONY: benchmarks-connectors benchmarks-calls benchmarks-development benchmarks-environments benchmarks-observers
-.PHONY: benchmark-deps benchmarks-serve benchmarks-capacity benchmarks-cluster endurance kills
+.PHONY: benchmark-deps benchmarks-serve benchmarks-capacity benchmarks-cluster endurance kills kills-cluster
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 24
@@ -63,6 +63,9 @@ test-cluster: $(CLUSTER)/.ready ## Run the tests of algo-ray on a Ray cluster of
 
 kills: $(READY) ## Kill publications and builds fifty times, or as often as KILLS says, and see what is left
 	$(BIN)/python -m pytest tests/algo_local/algorithms/test_kills.py --kills $(or $(KILLS),50)
+
+kills-cluster: $(READY) ## Kill front ends, engines, connections and stores two hundred times, or KILLS, under 40 clients
+	$(BIN)/python -m pytest tests/algo_local/serving/test_cluster_kills.py --cluster-kills $(or $(KILLS),200)
 
 test-deps: ## Install what tests need beyond PyPI: shells, Node.js, R, bubblewrap and git, from Debian; Azurite and a client, from npm
 	@for program in $(TESTED_WITH); do command -v $$program >/dev/null || missing="$$missing $$program"; done; \

@@ -29,6 +29,7 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """How thorough tests are that choose their cases by chance."""
     parser.addoption("--kills", type=int, default=12, help="How often publications are killed.")
+    parser.addoption("--cluster-kills", type=int, default=4, help="How often parts of a cluster are killed.")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -200,14 +200,22 @@ def command_lines() -> Iterator[tuple[str, list[str]]]:
     for path in UNITS:
         if path.suffix == ".service":
             for line in unit(path)["Service"]["ExecStart"].splitlines():
-                yield path.name, shlex.split(line)
+                words = shlex.split(line)
+                if words[:2] == ["/bin/sh", "-c"]:
+                    words = shlex.split(words[2])
+                    assert words.pop(0) == "exec", "the shell is not to stand between systemd and the command"
+                yield path.name, words
     for name, pod in PODS.items():
         for one in containers(pod):
             if "command" in one:
                 yield f"{name}: {one['name']}", [*one["command"], *one.get("args", [])]
 
 
-COMMANDS = [(name, words) for name, words in command_lines() if words[0].endswith("algo")]
+COMMANDS = [
+    (name, [word for word in words if word != "--quiet"])
+    for name, words in command_lines()
+    if words[0].endswith("algo")
+]
 
 
 @pytest.mark.parametrize(("name", "words"), COMMANDS, ids=[name for name, _ in COMMANDS])
@@ -249,10 +257,23 @@ def test_a_unit_is_what_systemd_expects(path: Path, tmp_path: Path) -> None:
     assert set(parser.sections()) <= {"Unit", "Service", "Timer", "Install"}
     if not (verify := shutil.which("systemd-analyze", path="/usr/bin:/bin")):
         return  # sections, settings and commands are checked by themselves
-    copied = tmp_path / path.name
-    copied.write_text(path.read_text("utf-8").replace("/opt/algo/bin/algo", "/usr/bin/env"))
-    told = subprocess.run([verify, "verify", "--man=no", str(copied)], capture_output=True, text=True, timeout=60)
-    assert (told.returncode, [line for line in told.stderr.splitlines() if path.name in line]) == (0, [])
+    for each in UNITS:
+        (tmp_path / each.name).write_text(each.read_text("utf-8").replace("/opt/algo/bin/algo", "/usr/bin/env"))
+    command = [verify, "verify", "--man=no", str(tmp_path / path.name)]
+    told = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (told.returncode, [line for line in told.stderr.splitlines() if path.stem in line]) == (0, [])
+
+
+def test_backups_are_of_the_platform_that_is_served_and_have_even_fewer_rights() -> None:
+    served, backup = (unit(DEPLOY / "systemd" / f"{name}.service")["Service"] for name in ("algo", "algo-backup"))
+    for name in ("User", "Group", "UMask", "NoNewPrivileges", "CapabilityBoundingSet", "ProtectSystem", "ProtectHome"):
+        assert served[name] == backup[name], name
+    assert backup["Environment"] in served["Environment"]
+    assert served["EnvironmentFile"] == backup["EnvironmentFile"], "there are the URLs of its state"
+    assert SANDBOX_NEEDS - {"PrivateUsers", "ProcSubset"} <= set(backup)
+    timer = unit(DEPLOY / "systemd" / "algo-backup.timer")["Timer"]
+    assert timer["Persistent"] == "yes"
+    assert timer["OnCalendar"]
 
 
 def test_the_service_is_confined_as_far_as_the_sandbox_of_algorithms_allows() -> None:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from algo_local.execution.payload import Failure
-from algo_local.execution.protocol import LONGEST_FAILURE, decode_answer
+from algo_local.execution.payload import ContentType, Failure, Payload
+from algo_local.execution.protocol import LONGEST_FAILURE, decode_answer, encode_request
 
 LONG = "begin " + "\\" * 5_000_000 + " end"
 
@@ -35,3 +35,18 @@ def test_a_failure_within_the_limit_is_unchanged() -> None:
     text = "x" * LONGEST_FAILURE
     found = decode_answer(json.dumps({"error": {"message": text, "stacktrace": text}}).encode())
     assert found == Failure(text, "AlgorithmError", text)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "data", "line"),
+    [
+        ("text", 'é "x"\n\ud800', r'"\u00e9 \"x\"\n\ud800"'),
+        ("json", {"a": [1, 1.5, None, True], "é": {}}, r'{"a":[1,1.5,null,true],"\u00e9":{}}'),
+        ("json", [float("inf"), {"b": -float("inf")}], '[1e999,{"b":-1e999}]'),
+        ("json", [float("nan"), float("inf")], "[NaN,1e999]"),
+        ("binary", b"\0\xff", '"AP8="'),
+    ],
+)
+def test_a_request_is_one_line_of_ascii(content_type: ContentType, data: Any, line: str) -> None:
+    expected = f'{{"content_type":"{content_type}","data":{line}}}\n'
+    assert encode_request(Payload(content_type, data)) == expected.encode("ascii")

@@ -401,6 +401,34 @@ def test_a_call_that_ran_is_repeated_only_where_that_is_allowed_and_says_so(
     assert found.repeats == "req-1"
 
 
+def test_that_a_call_ran_is_not_forgotten_when_its_repetition_is_lost_before_it_runs(
+    platform: Platform, crashed: Callable[[str], None]
+) -> None:
+    crashed("running")
+    for number in (2, 3, 4):
+        record = Record(f"req-{number}", "jane", "a", "jane", "A", "1.0.0", 2.0, key="k", key_digest="d")
+        with pytest.raises(KeyTaken):
+            platform.records.accept(record, Input("text", b"x"), "full", may_repeat=False)
+        live = platform.records.accept(record, Input("text", b"x"), "full")
+        live.finished(Answer(None, b"", LOST_FAILURE, 0.0, ""))
+        found = platform.records.find(record.id)
+        assert found
+        assert (found.state, found.started_at, found.repeats) == (LOST, None, "req-1")
+
+
+def test_a_repetition_that_is_lost_is_not_executed_for_who_refuses_that(
+    client: Any, platform: Platform, publish: Callable[..., None]
+) -> None:
+    publish("jane/Echo", "def apply(input):\n    return input\n")
+    headers = {"Content-Type": "application/json", "Idempotency-Key": "k", "Idempotency-Lost": "refuse"}
+    assert client("POST", "algo/jane/Echo", data=b"1", headers=headers).json()["result"] == 1
+    with platform.database.write() as rows:
+        rows.execute("UPDATE requests SET state = 'lost', started_at = NULL, repeats = 'req-1'")
+    answer = client("POST", "algo/jane/Echo", data=b"1", headers=headers)
+    assert answer.json()["error"]["message"] == CUT_SHORT_FAILURE.message
+    assert answer.headers["Idempotency-Repeated"] == "req-1"
+
+
 def test_a_call_that_never_ran_is_simply_made(platform: Platform, crashed: Callable[[str], None]) -> None:
     crashed("accepted")
     record = Record("req-2", "jane", "a", "jane", "A", "1.0.0", 2.0, key="k", key_digest="d")

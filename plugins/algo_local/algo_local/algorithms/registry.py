@@ -87,6 +87,10 @@ class Algorithm:
     """Workers that each of its versions may have at once; 0 for as many as the platform allows."""
     has_secrets: bool = False
 
+    def __hash__(self) -> int:
+        """That of its id: it is looked up in each call, and has many attributes."""
+        return hash(self.id)
+
 
 @dataclass(frozen=True, slots=True)
 class Version:

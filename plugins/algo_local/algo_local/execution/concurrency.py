@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 from algo_local.refusals import TooManyCalls
 
@@ -20,19 +19,38 @@ class ConcurrencyLimit:
         self._running: Counter[str] = Counter()
         self._lock = threading.Lock()
 
-    @contextmanager
-    def counted(self, account: str) -> Iterator[None]:
-        """Count one more call inside the block. Raises TooManyCalls at the limit."""
+    def counted(self, account: str) -> AbstractContextManager[None]:
+        """Count one more call inside the block, which raises TooManyCalls at its begin where that is the limit."""
+        return _Counted(self, account)
+
+    def begin(self, account: str) -> None:
+        """Count one more call. TooManyCalls at the limit."""
         with self._lock:
             if self._running[account] >= CONCURRENT:
                 raise TooManyCalls(
                     f"Too many concurrent requests: an account may have {CONCURRENT} under way; try again"
                 )
             self._running[account] += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._running[account] -= 1
-                if not self._running[account]:
-                    del self._running[account]
+
+    def end(self, account: str) -> None:
+        """Count one call less."""
+        with self._lock:
+            self._running[account] -= 1
+            if not self._running[account]:
+                del self._running[account]
+
+
+class _Counted:
+    """See `ConcurrencyLimit.counted`. Not a generator: each call has one."""
+
+    __slots__ = ("_account", "_limit")
+
+    def __init__(self, limit: ConcurrencyLimit, account: str) -> None:
+        self._limit = limit
+        self._account = account
+
+    def __enter__(self) -> None:
+        self._limit.begin(self._account)
+
+    def __exit__(self, *_: object) -> None:
+        self._limit.end(self._account)

@@ -62,7 +62,15 @@ class _Call(Ticket["Worker"]):
         self.build = build
         self.context = context
         self.failure: Failure | None = None
-        self.decided = threading.Event()
+        self.is_decided = False
+        self.told: threading.Event | None = None
+        """Set when it is decided, if that took so long that a thread waits for it: events are dear."""
+
+    def decide(self) -> None:
+        """It has a worker, or a failure; the lock is held."""
+        self.is_decided = True
+        if self.told:
+            self.told.set()
 
 
 class LocalPool:
@@ -385,16 +393,18 @@ class LocalPool:
             self._remember_caller(call)
             self._scheduler.arrive(call)
             starts = self._plan()
+            if not call.is_decided:
+                call.told = threading.Event()
         self._launch(starts)
         try:
-            if not call.decided.wait(min(HOLD_SECONDS, max(0.0, deadline - time.monotonic()))):
+            if call.told and not call.told.wait(min(HOLD_SECONDS, max(0.0, deadline - time.monotonic()))):
                 with self._lock:
                     starts = self._plan()
                 self._launch(starts)
-                call.decided.wait(max(0.0, deadline - time.monotonic()))
+                call.told.wait(max(0.0, deadline - time.monotonic()))
         finally:
             with self._lock:
-                if not call.decided.is_set():
+                if not call.is_decided:
                     self._decide(call, Failure(CANNOT_RUN, "TimeoutError"))
             if call.worker and sys.exc_info()[0]:  # interrupted as it came
                 self._release(call, call.worker, 0.0, None)
@@ -406,7 +416,7 @@ class LocalPool:
         self._calls.pop(call.context.request_id, None)
         self._cancelled.discard(call.context.request_id)
         call.failure = failure
-        call.decided.set()
+        call.decide()
 
     def _plan(self) -> list[Start[Worker]]:
         """Assign idle workers to calls; returns the workers to start. The lock is held."""
@@ -415,7 +425,7 @@ class LocalPool:
             assert isinstance(ticket, _Call)
             assert ticket.worker is not None
             self._serving[ticket.worker.token] = ticket.context
-            ticket.decided.set()
+            ticket.decide()
         for start in plan.starts:
             if start.instead_of:
                 self._alive.discard(start.instead_of)
@@ -464,7 +474,7 @@ class LocalPool:
             unwanted = self._take_in(start, worker)
             if not worker:
                 self._crashes.failed(call.key, failure, time.monotonic())
-                if not call.decided.is_set():
+                if not call.is_decided:
                     self._decide(call, failure)
             starts = self._plan()
             unneeded = self._take_surplus()

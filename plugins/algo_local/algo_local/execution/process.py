@@ -278,7 +278,8 @@ class AlgorithmProcess:
                 elif fd == self._stdout:
                     self._read_output(_CHUNK)
                 elif fd == self._stdin:
-                    self._write()
+                    if self._write():
+                        self._poll.unregister(self._stdin)
                 elif fd == self._control.fileno():
                     self._read_control()
                 else:
@@ -331,20 +332,19 @@ class AlgorithmProcess:
 
     def _send(self, request: bytes) -> None:
         self._unsent = memoryview(request)
-        self._write()
-        if self._unsent:
+        if not self._write():
             self._poll.register(self._stdin, select.POLLOUT)
 
-    def _write(self) -> None:
+    def _write(self) -> bool:
+        """Write as much of the request as there is room for; whether that is done."""
         try:
             while self._unsent:
                 self._unsent = self._unsent[os.write(self._stdin, self._unsent) :]
         except BlockingIOError:
-            return
+            return False
         except BrokenPipeError:
             pass  # it reads no more: its end or the deadline says what came of that
-        with contextlib.suppress(KeyError):
-            self._poll.unregister(self._stdin)
+        return True
 
     def _read_answer(self) -> bool:
         """Read the FIFO; False if it is empty."""

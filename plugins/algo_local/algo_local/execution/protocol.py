@@ -73,6 +73,10 @@ class EncodedPayload(Payload):
         return base64.b64decode(data) if self.content_type == "binary" else data
 
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+"""Kept, which `json.dumps` would make anew for each request."""
+
+
 def encode_request(payload: Payload) -> bytes:
     """The request line, with its line end; bytes travel as base64.
 
@@ -81,14 +85,13 @@ def encode_request(payload: Payload) -> bytes:
     if isinstance(payload, EncodedPayload):
         return payload.line
     data = base64.b64encode(payload.data).decode() if payload.content_type == "binary" else payload.data
-    request = {"content_type": payload.content_type, "data": data}
     try:
-        line = json.dumps(request, separators=(",", ":"), allow_nan=False)
+        text = _ENCODER.encode(data)
     except ValueError:  # a number of the input, such as 1e400, is too large for Python, which writes no JSON for it
         mark = secrets.token_hex()
-        line = json.dumps(_marked(request, mark), separators=(",", ":")).replace(f'"{mark}"', _TOO_LARGE)
-        line = line.replace(f'"-{mark}"', f"-{_TOO_LARGE}")
-    return line.encode() + b"\n"
+        text = json.dumps(_marked(data, mark), separators=(",", ":")).replace(f'"{mark}"', _TOO_LARGE)
+        text = text.replace(f'"-{mark}"', f"-{_TOO_LARGE}")
+    return f'{{"content_type":"{payload.content_type}","data":{text}}}\n'.encode()
 
 
 _TOO_LARGE = "1e999"

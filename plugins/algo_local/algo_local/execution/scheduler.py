@@ -136,6 +136,11 @@ class _Account(Generic[W]):
         self.running = 0
 
 
+def _up_to(depth: int, busy: Counter[int]) -> int:
+    """The calls down to a depth that have a worker."""
+    return sum([busy[level] for level in range(depth + 1)]) if depth else busy[0]
+
+
 class Scheduler(Generic[W]):
     """Decides for an executor, whose lock guards it. Times are those of `time.monotonic`."""
 
@@ -322,10 +327,10 @@ class Scheduler(Generic[W]):
         """Assign idle workers to calls, and decide which workers to start."""
         plan: Plan[W] = Plan()
         if self.waiting:
-            for name in sorted(
-                (name for name, account in self._accounts.items() if account.queues),
-                key=lambda name: self._accounts[name].served,
-            ):
+            names = [name for name, account in self._accounts.items() if account.queues]
+            if len(names) > 1:
+                names.sort(key=lambda name: self._accounts[name].served)
+            for name in names:
                 self._serve(name, now, plan)
         return plan
 
@@ -353,8 +358,8 @@ class Scheduler(Generic[W]):
     def _has_room(self, ticket: Ticket[W]) -> bool:
         """Whether one more call of a depth leaves the workers alone that are there for deeper ones."""
         pool, levels = self.pools.get(ticket.key), ticket.depth + 1
-        mine = sum(pool.busy[level] for level in range(levels)) if pool else 0
-        all_together = sum(self._busy[level] for level in range(levels))
+        mine = _up_to(ticket.depth, pool.busy) if pool else 0
+        all_together = _up_to(ticket.depth, self._busy)
         return mine < self._most(ticket) * levels and all_together < self.scaling.total * levels
 
     def _idle_of(self, key: Hashable, account: str) -> W | None:

@@ -12,6 +12,7 @@ import shutil
 import stat
 import tempfile
 import threading
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -19,6 +20,9 @@ from algo_core.locks import acquire, is_held, locked
 from algo_local.algorithms.published import Node
 from algo_local.execution.process_tree import kill_marked
 from algo_local.trees import remove_tree
+
+SETTLED_SECONDS = 2.0
+"""Age of a change from which each later one has another time: clocks of file systems tick slowly."""
 
 _SMALL = 1 << 20  # bytes of a file that is copied by reading and writing it once
 
@@ -41,6 +45,8 @@ class Workspace:
         self.answers = path / "run" / "answers"
         self.kept = frozenset(kept)
         self._temporary = str(self.temporary)
+        self._unchanged: int | None = None
+        """Nanoseconds of the temporary directory's last change while it held no more than what is kept."""
 
     def fill(self, nodes: Sequence[Node]) -> None:
         """Make its directories, and copy `nodes` into it. OSError if that fails."""
@@ -57,6 +63,7 @@ class Workspace:
     def remember_temporary(self) -> None:
         """Keep the present content of the temporary directory between calls: loading has created it."""
         self.kept = frozenset(os.listdir(self._temporary))
+        self._unchanged = None
 
     def empty_temporary(self) -> None:
         """Remove a call's files from the temporary directory.
@@ -64,6 +71,9 @@ class Workspace:
         Raises:
             OSError: if something there cannot be removed.
         """
+        status = os.stat(self._temporary)
+        if status.st_ctime_ns == self._unchanged:
+            return
         for name in os.listdir(self._temporary):
             if name not in self.kept:
                 path = os.path.join(self._temporary, name)
@@ -71,6 +81,8 @@ class Workspace:
                     shutil.rmtree(path)
                 else:
                     os.unlink(path)
+        # Of a change just now, the time may be that of the next one as well.
+        self._unchanged = status.st_ctime_ns if time.time() - status.st_ctime > SETTLED_SECONDS else None
 
     def remove(self) -> None:
         """Remove the workspace, as far as possible."""

@@ -32,6 +32,9 @@ OLDER_ADMINISTRATOR_KEY = "ManagementKey"
 USE_SECONDS = 60.0
 """Resolution in seconds of a key's last use."""
 
+ANY_ALGORITHM = "algo://*"
+"""The pattern of all algorithms."""
+
 _ALPHABET = string.ascii_letters + string.digits
 _KEY = re.compile(f"sim[{_ALPHABET}]{{{KEY_LENGTH - 3}}}")
 _PATTERN = re.compile(r"algo://(?:\*|(\w+)(?:/(?:\*|(\w+)(?:/\*)?))?)", re.ASCII)
@@ -50,7 +53,7 @@ class Permissions:
     referer_host: str = ""
     """Where calls from web pages must come from; from anywhere if it is empty."""
     allow_algo_management: bool = False
-    algo_acl: tuple[str, ...] = ("algo://*",)
+    algo_acl: tuple[str, ...] = (ANY_ALGORITHM,)
     """Which algorithms may be called: `algo://*`, `algo://OWNER/*` or `algo://OWNER/NAME/*`."""
 
     @classmethod
@@ -76,6 +79,8 @@ class Permissions:
 
     def may_call(self, owner: str, name: str) -> bool:
         """Whether an algorithm is among those that may be called."""
+        if ANY_ALGORITHM in self.algo_acl:
+            return True
         return any(_covers(pattern, (owner.lower(), name.lower())) for pattern in self.algo_acl)
 
     def cover(self, other: Permissions) -> bool:

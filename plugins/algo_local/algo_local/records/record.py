@@ -92,7 +92,8 @@ class Record:
     key_digest: str = ""
     """Of the request that came with the key; another one under the same key is refused."""
     repeats: str = ""
-    """The call with this key that was lost while it ran, if there was one: what it did may have been done twice."""
+    """The call with this key that was lost while it ran, if there was one: what it did may have been done twice. It is
+    kept if this call is lost before it runs, and the next one with the key is made."""
     insights: str = ""
     """What it reported about itself, as JSON: a list of names and values; empty if it did not."""
 
@@ -100,6 +101,11 @@ class Record:
     def is_finished(self) -> bool:
         """Whether it has ended."""
         return self.state not in UNFINISHED
+
+    @property
+    def may_have_run(self) -> bool:
+        """Whether it, or a call with its key that was lost before it, was given to a worker."""
+        return self.started_at is not None or bool(self.repeats)
 
     @property
     def reported(self) -> list[tuple[str, object]]:
@@ -111,7 +117,7 @@ class Record:
         """The failure, or None."""
         message, error_type, stacktrace = json.loads(self.error) if self.error else ("", "", None)
         if self.state == LOST and not message:
-            return LOST_FAILURE if self.started_at is None else CUT_SHORT_FAILURE
+            return CUT_SHORT_FAILURE if self.may_have_run else LOST_FAILURE
         if not self.error:
             return None
         ended: dict[str, Literal["cancelled", "lost"]] = {CANCELLED: "cancelled", LOST: "lost"}

@@ -66,7 +66,8 @@ class Live:
     def __init__(self, recorder: Recorder, record: Record, level: str) -> None:
         self.record = record
         self.level = level
-        self.ended = threading.Event()
+        self.ended: threading.Event | None = None
+        """Set when the call has ended, if somebody waits for that: the recorder's lock guards it."""
         self.contents: dict[str, bytes] = {}
         """What is still to be written with its row."""
         self.is_changed = True
@@ -193,16 +194,14 @@ class Recorder:
         def answered(rows: sqlite3.Connection) -> tuple[Record | None, bool]:
             """The call that has the key, and whether it must not be executed again."""
             known = table.by_key(rows, record.account, record.key) if record.key else None
-            has_run = known is not None and known.started_at is not None
-            return known, known is not None and (known.state != LOST or (has_run and not may_repeat))
+            return known, known is not None and (known.state != LOST or (known.may_have_run and not may_repeat))
 
         def claim(rows: sqlite3.Connection) -> Record | None:
             known, is_taken = answered(rows)
             if is_taken:
                 return known
-            has_run = known is not None and known.started_at is not None
-            record.repeats = known.id if known and has_run else ""
             if known:
+                record.repeats = known.id if known.started_at is not None else known.repeats
                 table.give_up_key(rows, known)
             table.store(rows, [table.row_of(record)], contents.items())
             if also:
@@ -310,7 +309,8 @@ class Recorder:
         finally:
             with self._lock:
                 self._live.pop(record.id, None)
-            live.ended.set()
+                if live.ended:
+                    live.ended.set()
 
     def _made(self, record: Record, given: Input, level: str) -> Live:
         record.platform = self._presence.name
@@ -386,9 +386,11 @@ class Recorder:
         deadline = time.monotonic() + seconds
         while True:
             with self._lock:
-                live = self._live.get(identifier)
-            if live:
-                live.ended.wait(max(0.0, deadline - time.monotonic()))
+                live, ended = self._live.get(identifier), None
+                if live:
+                    ended = live.ended = live.ended or threading.Event()
+            if ended:
+                ended.wait(max(0.0, deadline - time.monotonic()))
             found = self.find(identifier)
             left = deadline - time.monotonic()
             if not found or found.is_finished or left <= 0:

@@ -15,7 +15,7 @@ from algo_local.web.http import ApiError, Request
 from algo_local.web.operations import Access, Operation, Permission, Who
 
 if TYPE_CHECKING:
-    from algo_local.algorithms.registry import Algorithm
+    from algo_local.algorithms.registry import Algorithm, Version
     from algo_local.platform import Platform
     from algo_local.records.record import Record
     from algo_local.web.routing import Route
@@ -36,6 +36,8 @@ class Target(NamedTuple):
     account: str = ""
     record: Record | None = None
     """The call on record."""
+    version: Version | None = None
+    """The version that a reference names, if there is one."""
 
 
 class RequestContext(NamedTuple):
@@ -185,7 +187,7 @@ def _check_key(caller: Caller, permission: Permission | None, request: Request, 
         allowed = granted.allow_web_algo and _comes_from(request, granted.referer_host)
     else:
         allowed = granted.allow_algo_management or caller.key.is_administrators
-    if algorithm and permission in {Permission.CALL, Permission.CALL_FROM_PAGE}:
+    if algorithm and permission in (Permission.CALL, Permission.CALL_FROM_PAGE):
         allowed = allowed and granted.may_call(algorithm.owner, algorithm.name)
     if not allowed:
         raise ApiError(403, f"{DENIED}: its key may not {permission.value} here", ErrorCode.NOT_AUTHORIZED)
@@ -234,7 +236,9 @@ def _called(platform: Platform, caller: Caller, raw: str) -> Target:
     if caller.inside and not platform.registry.may_call_others(*caller.inside.algorithm):
         owner, name = caller.inside.algorithm
         raise ApiError(403, f"{owner}/{name} may not call other algorithms", ErrorCode.NOT_AUTHORIZED)
-    return Target(_rank(caller, algorithm.owner, Who.VIEWER), algorithm, algorithm.owner)
+    as_owner = caller.owns_algorithm(algorithm.owner)
+    version = platform.registry.resolve(algorithm, reference.version, as_owner=as_owner)
+    return Target(_rank(caller, algorithm.owner, Who.VIEWER), algorithm, algorithm.owner, version=version)
 
 
 def _call_on_record(platform: Platform, caller: Caller, identifier: str) -> Target:

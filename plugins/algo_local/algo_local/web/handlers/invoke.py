@@ -59,9 +59,9 @@ _INTERRUPTED = Answer(None, b"", LOST_FAILURE, 0.0, "")
 """What is recorded of a call that was refused on its way, or broke off: with its key, it can be made again."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Call:
-    """An invocation that is ready to run."""
+    """An invocation that is ready to run. It is made for each request, which `frozen` would double the cost of."""
 
     platform: Platform
     caller: Caller
@@ -266,7 +266,7 @@ def _repeated(call: _Call, request: Request, first: Record, received: float, dig
         return _replayed(_void(first.id, call.platform.webhooks.find(first.id) if call.webhook else None))
     records = call.platform.records
     found = records.wait(first.id, call.timeout)
-    if found is None or (found.state == LOST and (call.may_repeat or found.started_at is None)):
+    if found is None or (found.state == LOST and (call.may_repeat or not found.may_have_run)):
         return None
     if not found.is_finished:
         message = f"The first request with the {IDEMPOTENCY_KEY} {call.key} is still being answered; try again"
@@ -319,11 +319,9 @@ def _idempotency_key(request: Request) -> str | None:
 
 
 def _version(context: RequestContext) -> Version:
-    reference = parsed(context.parameters["reference*"])
-    as_owner = context.caller.owns_algorithm(context.algorithm.owner)
-    version = context.platform.registry.resolve(context.algorithm, reference.version, as_owner=as_owner)
+    version = context.target.version
     if not version:
-        raise unknown(reference, context.caller)
+        raise unknown(parsed(context.parameters["reference*"]), context.caller)
     return version
 
 
@@ -382,13 +380,17 @@ def _payload(request: Request) -> tuple[Payload, bytes]:
 
 def _parse_json(body: bytes) -> Any:
     try:
-        return json.loads(body, parse_constant=_refuse_constant)
+        return _JSON.decode(body.decode(json.detect_encoding(body), "surrogatepass"))
     except (ValueError, RecursionError) as error:
         _refuse(f"JSON error - {error}")
 
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
+
+
+_JSON = json.JSONDecoder(parse_constant=_refuse_constant)
+"""Kept, which `json.loads` would make anew for each input."""
 
 
 def _decode_base64(body: bytes) -> bytes:
