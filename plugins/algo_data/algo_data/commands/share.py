@@ -65,7 +65,8 @@ def share(app: App, path: tuple[str, ...], seconds: int, put: bool) -> None:
             expires = until.strftime("%Y-%m-%dT%H:%M:%SZ")
             more = {"headers": dict(link.headers)} if link.headers else {}
             if link.seconds:
-                warn(f"{place.uri.connector}:// has no other duration: links are valid for {link.seconds // 60} minutes")
+                minutes = link.seconds // 60
+                warn(f"{place.uri.connector}:// has no other duration: links are valid for {minutes} minutes")
             answer(app, (link.url,), uri=str(place), method=link.method, url=link.url, expires=expires, **more)
     report.finish()
 
