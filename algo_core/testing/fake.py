@@ -54,7 +54,7 @@ class RecordedRequest:
     @property
     def credential(self) -> str | None:
         """The header `Authorization`, such as `Simple sim...` or `Bearer ...`."""
-        return self.headers.get("Authorization")
+        return next((value for name, value in self.headers.items() if name.lower() == "authorization"), None)
 
     @property
     def json(self) -> Any:

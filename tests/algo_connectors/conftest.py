@@ -176,8 +176,15 @@ def gs(started: Callable[..., None]) -> Store:
     started([str(program), *flags, "-backend", "memory", "-log-level", "error"], port)
     store = Store("gs", {"endpoint_url": address, "anon": True, "project": "project"}, "bucket")
     bucket = {"path": "b", "json": {"name": "bucket"}, "project": "project"}
-    until(lambda: store.open().call("POST", **bucket))  # type: ignore[attr-defined]  # a GoogleStorage
+    api = store.open(client="gcsfs").api  # type: ignore[attr-defined]  # a GoogleStorage
+    until(lambda: api.call("POST", **bucket))
     return store
+
+
+@pytest.fixture(scope="session")
+def gcsfs(gs: Store) -> Store:
+    """The same through gcsfs."""
+    return Store("gs", {**gs.options, "client": "gcsfs"}, "bucket")
 
 
 @pytest.fixture(scope="session")

@@ -129,6 +129,12 @@ class TestGoogleStorage(_Store):
         return gs
 
 
+class TestGoogleStorageThroughGcsfs(TestGoogleStorage):
+    @pytest.fixture
+    def store(self, gcsfs: Store) -> Store:
+        return gcsfs
+
+
 class TestDropbox(_Store):
     @pytest.fixture
     def store(self, dropbox: Store) -> Store:

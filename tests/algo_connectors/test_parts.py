@@ -16,6 +16,7 @@ from algo_connectors import s3
 from algo_connectors.azureblob import AzureStorage
 from algo_connectors.common import reading
 from algo_connectors.common.remote import VersionedStorage
+from algo_connectors.gs import GoogleStorage
 from algo_connectors.s3 import S3Storage
 from algo_core.storage.contract import Entry
 from algo_core.storage.uri import DataUri
@@ -56,14 +57,18 @@ class Watched:
         self.between: Callable[[int], None] = lambda number: None
         self._lock = threading.Lock()
         self._fetch: Fetch = storage.fetch
-        self.streams = isinstance(storage, (S3Storage, AzureStorage))
+        self.streams = isinstance(storage, (S3Storage, AzureStorage, GoogleStorage))
         """Whether a request is for all that is wanted, and not for a block of it."""
-        if isinstance(storage, (S3Storage, AzureStorage)):
-            name = "open_object" if isinstance(storage, S3Storage) else "open_blob"
-            self._open = getattr(storage.client, name)
-            monkeypatch.setattr(storage.client, name, self.open)
+        if isinstance(storage, GoogleStorage):
+            self._watch(monkeypatch, storage.api, "open_media")
+        elif isinstance(storage, (S3Storage, AzureStorage)):
+            self._watch(monkeypatch, storage.client, "open_object" if isinstance(storage, S3Storage) else "open_blob")
         else:
             monkeypatch.setattr(storage, "fetch", self.fetch)
+
+    def _watch(self, monkeypatch: pytest.MonkeyPatch, client: object, name: str) -> None:
+        self._open = getattr(client, name)
+        monkeypatch.setattr(client, name, self.open)
 
     def open(self, bucket: str, key: str, start: int, stop: int | None, etag: str | None) -> Any:
         self._count(start, SIZE if stop is None else stop)

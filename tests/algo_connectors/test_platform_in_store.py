@@ -173,9 +173,9 @@ def test_a_file_that_comes_while_its_collection_is_deleted(
     make(one)
     place = platform.objects.place
 
-    def late(*given: Any) -> Any:
+    def late(*given: Any, **options: Any) -> Any:
         assert other("DELETE", f".my/c?force={force}").status_code == 200
-        return place(*given)
+        return place(*given, **options)
 
     monkeypatch.setattr(platform.objects, "place", late)
     assert one("PUT", ".my/c/f", data=b"x").status_code == 404

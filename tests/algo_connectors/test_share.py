@@ -95,10 +95,12 @@ def test_a_link_is_for_one_file_and_for_some_time(seaweed: Store) -> None:
 
 
 @pytest.mark.parametrize("key", ["plain", "ä b+%#/?&=~.txt", "a//b", "100%25"])
-@pytest.mark.parametrize("writes", [False, True])
-def test_a_link_of_google_is_signed_with_the_account_s_key(signing_gs: Store, key: str, writes: bool) -> None:
+@pytest.mark.parametrize(("writes", "client"), [(False, "direct"), (True, "direct"), (False, "gcsfs")])
+def test_a_link_of_google_is_signed_with_the_account_s_key(
+    signing_gs: Store, key: str, writes: bool, client: str
+) -> None:
     """The signature is over the request that the address itself describes."""
-    storage, uri = signing_gs.open(), signing_gs.uri(key)
+    storage, uri = signing_gs.open(client=client), signing_gs.uri(key)
     assert isinstance(storage, SharingStorage)
     storage.write_small(uri, CONTENT)
     link = storage.link(uri, 90, writes=writes)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
@@ -17,7 +18,15 @@ from algo_local.opening import open_platform
 from algo_local.platform import Platform
 from algo_local.serving.listener import listen
 from algo_local.serving.server import Server
+from algo_local.state import State
 from algo_local.web.app import Application
+
+if TYPE_CHECKING:
+    from support.postgresql import PostgresqlServer
+
+
+DATABASE = os.environ.get("ALGO_TESTS_DATABASE", "sqlite")
+"""The database of tests that do not choose one; other tests change the environment."""
 
 
 class Client:
@@ -46,13 +55,42 @@ class Client:
 @pytest.fixture(autouse=True)
 def _remembering(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have answers of the database be remembered from the first on, as on a platform that has served for a while."""
-    monkeypatch.setattr("algo_local.metadata.database.WORTH_REMEMBERING", 0)
+    monkeypatch.setattr("algo_local.metadata.memory.WORTH_REMEMBERING", 0)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run the tests of modules that say `ON_BOTH_DATABASES = True` over PostgreSQL as well, where they have a state."""
+    if getattr(metafunc.module, "ON_BOTH_DATABASES", False) and "metadata_url" in metafunc.fixturenames:
+        metafunc.parametrize("metadata_url", ["sqlite", "postgresql"], indirect=True)
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgresqlServer]:
+    """A server for all tests."""
+    from support.postgresql import PostgresqlServer  # which imports the driver
+
+    server = PostgresqlServer()
+    yield server
+    server.close()
 
 
 @pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def metadata_url(request: pytest.FixtureRequest) -> Iterator[str | None]:
+    """The URL of the database of `root`; None for a file. `ALGO_TESTS_DATABASE=postgresql` has all tests use a server."""
+    if getattr(request, "param", DATABASE) != "postgresql":
+        yield None
+        return
+    server: PostgresqlServer = request.getfixturevalue("postgresql")
+    url = server.lend()
+    yield url
+    server.take_back(url)
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, metadata_url: str | None) -> Path:
     """The directory of the platform's state, not made yet."""
     root = tmp_path / "platform"
+    monkeypatch.setenv("ALGO_LOCAL_METADATA", metadata_url or "")
     monkeypatch.setenv("ALGO_LOCAL_ROOT", str(root))
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("LOGNAME", "jane")
@@ -61,7 +99,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def platform(root: Path) -> Iterator[Platform]:
-    platform = open_platform(root)
+    platform = open_platform(State.of())
     yield platform
     platform.close()
 

@@ -74,9 +74,13 @@ def test_commands_refuse_what_they_cannot_open(algo_home: Home) -> None:
 
 
 @pytest.mark.parametrize(
-    "option", [["--metadata", "postgresql://jane:hush@127.0.0.1:1/x"], ["--objects", "s3://k:hush@b"]]
+    ("option", "code"),
+    [
+        (["--metadata", "postgresql://jane:hush@127.0.0.1:1/x"], ExitCode.NETWORK),
+        (["--objects", "nothing://k:hush@b"], ExitCode.CONFIGURATION),
+    ],
 )
-def test_a_server_that_cannot_hold_the_state_ends_the_start(option: list[str], algo_home: Home) -> None:
+def test_a_server_that_cannot_hold_the_state_ends_the_start(option: list[str], code: int, algo_home: Home) -> None:
     done = algo_home.run("local", "serve", "--port", "0", *option)
-    assert done.code == ExitCode.CONFIGURATION, done.stderr
+    assert done.code == code, done.stderr
     assert "hush" not in done.stderr

@@ -1,8 +1,9 @@
-"""Google Cloud Storage, through gcsfs."""
+"""Google Cloud Storage."""
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -10,90 +11,84 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from algo_connectors.common.errors import Changed, store_errors
+from algo_connectors.common.errors import Changed, Unsatisfiable, store_errors
 from algo_connectors.common.links import check_lifetime
 from algo_connectors.common.objects import Names, ObjectStorage, child_of, folder_of
 from algo_connectors.common.options import ConnectorOptions
+from algo_connectors.common.reading import RangeReader
+from algo_connectors.common.stream import StreamReader
 from algo_connectors.common.writing import Condition, Upload
-from algo_connectors.google.signature import LONGEST, Signatory, signed_url
+from algo_connectors.google.api import GoogleApi
+from algo_connectors.google.direct_api import DirectGoogleApi
+from algo_connectors.google.settings import open_direct
+from algo_connectors.google.signature import LONGEST, signed_url
+from algo_connectors.google.tokens import TOKEN_ADDRESS
 from algo_core.errors import ConfigError, NetworkError, RequestRefused
 from algo_core.storage.capabilities import Link
-from algo_core.storage.contract import Checksum, Entry, Kind
-from algo_core.storage.uri import DataUri
+from algo_core.storage.contract import Checksum, Entry, Kind, Reader
+from algo_core.storage.uri import DataUri, is_only_key
 
 OBJECT = "b/{}/o/{}"
 ABORT_SECONDS = 3
 """How long a copy that has failed waits for the store to forget it, which it does by itself after a week."""
 
-TOKEN_ADDRESS = "https://oauth2.googleapis.com/token"
+CHECKED = 1 << 20
+"""Bytes of a file up to which its MD5 is compared: hashing takes longer than a fast connection."""
+
+CLIENTS = ("direct", "gcsfs")
+"""The values of the option `client`."""
 
 
 def open_gs(options: ConnectorOptions) -> GoogleStorage:
     """The storage for `gs://`.
 
     Without options the credentials are those of the Google tools. A service account is given by `token`, the path or
-    the content of its JSON file, or by `email`, `private_key_id` and `private_key`; `anon` needs none. Other options
-    are those of `gcsfs.GCSFileSystem`.
+    the content of its JSON file, or by `email`, `private_key_id` and `private_key`; `access_token` is a token that was
+    granted already, and `anon` needs none. With `client = "gcsfs"`, a credential that only Google's packages can use,
+    or any other option, requests go through gcsfs, and its options are accepted.
     """
-    import logging
-
-    from gcsfs import GCSFileSystem
-
-    # It writes the traceback of each error that it raises as well.
-    logging.getLogger("gcsfs").setLevel(logging.CRITICAL)
     email, key_id, key = (options.take(name) for name in ("email", "private_key_id", "private_key"))
     if email:
         account = {"type": "service_account", "client_email": email, "private_key_id": key_id, "private_key": key}
         options.set("token", {**account, "token_uri": TOKEN_ADDRESS})
+    bucket, client = options.take("bucket"), options.take("client")
+    if client not in {None, *CLIENTS}:
+        raise ConfigError(f"client is one of {', '.join(CLIENTS)}, not {client!r}")
+    if client != "gcsfs" and (direct := open_direct(options)):
+        return GoogleStorage(direct, bucket)
+    if client == "direct":
+        raise ConfigError(
+            f"{options.scheme}:// needs gcsfs for these options, or this credential", 'Leave out: client = "direct"'
+        )
+    from algo_connectors.google.gcsfs_api import open_gcsfs
+
     if options.take("anon"):
         options.set("token", "anon")
-    bucket = options.take("bucket")
-    files = options.make(GCSFileSystem, takes_others=False, use_listings_cache=False, skip_instance_cache=True)
-    return GoogleStorage(files, bucket)
+    return GoogleStorage(open_gcsfs(options), bucket)
 
 
 class GoogleStorage(ObjectStorage):
     """Buckets of Google Cloud Storage. A file's version is its generation."""
 
-    def __init__(self, files: Any, bucket: str | None = None) -> None:
-        self._files = files
+    def __init__(self, api: GoogleApi, bucket: str | None = None) -> None:
+        self.api = api
         self.bucket = bucket
-        self.location = files.base.removesuffix("/storage/v1/")
-
-    def call(self, method: str, path: str, *names: str, **options: Any) -> Any:
-        """One request; `names` fill the braces of the path, options that are None are left out."""
-        filled = {name: value for name, value in options.items() if value is not None}
-        try:
-            return self._files.call(method, path, *names, **filled)
-        except FileExistsError:  # how gcsfs puts 412
-            raise Changed(f"{'/'.join(names)} was changed", "Copy it again") from None
-        except OSError as error:
-            if str(error).startswith("Forbidden"):
-                raise PermissionError(str(error).partition("\n")[2] or "forbidden") from None
-            raise
 
     def head(self, uri: DataUri, bucket: str, key: str) -> Entry:
         """objects.get."""
-        return _entry(uri, self.call("GET", OBJECT, bucket, key, json_out=True))
+        return _entry(uri, self.api.resource("GET", OBJECT, bucket, key))
 
-    def fetch(self, uri: DataUri, start: int, stop: int, version: str | None) -> tuple[Entry, bytes]:
+    def fetch(self, uri: DataUri, start: int, stop: int, version: str | None) -> tuple[Entry, bytes | bytearray]:
         """objects.get of the media for a range, of exactly one generation."""
         bucket, key = self.locate(uri)
         if not key:
             raise self.missing(uri)
         try:
-            headers, content = self.call(
-                "GET",
-                f"{self.location}/download/storage/v1/{OBJECT}",
-                bucket,
-                key,
-                alt="media",
-                headers={"Range": f"bytes={start}-{stop - 1}", "Accept-Encoding": "identity"},
-                ifGenerationMatch=version,
-            )
-            return self._described(uri, bucket, key, headers), content
+            headers, content = self.api.media(bucket, key, start, stop, version)
+            entry = self._described(uri, bucket, key, headers)
         except FileNotFoundError:
             raise self.missing(uri) from None
+        return _whole(entry, headers) if len(content) == entry.size else entry, content
 
     def _described(self, uri: DataUri, bucket: str, key: str, headers: Mapping[str, str]) -> Entry:
         """The entry that the headers of a media answer describe; where they do not, one more request does."""
@@ -105,22 +100,84 @@ class GoogleStorage(ObjectStorage):
         when = parsedate_to_datetime(modified) if modified else None
         return Entry(uri, Kind.FILE, size=int(size), modified=when, version=generation)
 
+    def _open(
+        self, uri: DataUri, offset: int, version: str | None, *, stop: int | None = None, ahead: int = 0
+    ) -> Reader:
+        if not isinstance(self.api, DirectGoogleApi):
+            return super()._open(uri, offset, version, stop=stop, ahead=ahead)
+        self.check_source(uri)
+        try:
+            return self._stream(self.api, uri, offset, stop, version)
+        except Changed:
+            return self.open(uri)
+        except Unsatisfiable:
+            return super()._open(uri, offset, version, stop=stop)
+
+    def _stream(self, api: DirectGoogleApi, uri: DataUri, offset: int, stop: int | None, version: str | None) -> Reader:
+        """objects.get of the media as one stream. Raises what `fetch` raises."""
+        bucket, key = self.locate(uri)
+        if not key:
+            raise self.missing(uri)
+        with store_errors(uri):
+            try:
+                response, skipped = api.open_media(bucket, key, offset, stop, version)
+                entry = self._described(uri, bucket, key, response.headers)
+            except FileNotFoundError:
+                raise self.missing(uri) from None
+        size = entry.size or 0
+        if version and entry.version != version:  # an emulator may ignore the condition
+            response.close()
+            raise Changed(f"{uri} was changed")
+        length = max(0, min(size if stop is None else stop, size) - offset)
+        found = _whole(entry, response.headers) if offset == 0 and length == size else entry
+
+        def ahead(position: int) -> Reader:
+            return RangeReader(self, uri, position, version=entry.version, ahead=self.parallel - 1)
+
+        return StreamReader(response, found, offset, length, skipped, None if stop or not entry.version else ahead)
+
+    def start_read_small(self, uri: DataUri, limit: int) -> Callable[[], tuple[Checksum | None, bytes] | None] | None:
+        """objects.get of the media (`PipelinedStorage`)."""
+        if not isinstance(self.api, DirectGoogleApi) or uri.names_directory or is_only_key(uri.path):
+            return None
+        started = self.api.start_media(*self.locate(uri), limit)
+
+        def read() -> tuple[Checksum | None, bytes] | None:
+            found = started() if started else None
+            return (_checksum(found.headers), found.content) if found else None
+
+        return read if started else None
+
+    def start_write_small(self, uri: DataUri, content: bytes) -> Callable[[], Entry | None] | None:
+        """None: objects are inserted by POST, which is not pipelined (`PipelinedStorage`)."""
+        return None
+
+    def can_fork(self) -> bool:
+        """Whether requests go over algo's own connections (`ForkSafe`)."""
+        return isinstance(self.api, DirectGoogleApi) and self.api.can_fork()
+
+    def after_fork(self) -> None:
+        """Use connections and threads of its own."""
+        assert isinstance(self.api, DirectGoogleApi)
+        self.api.after_fork()
+        for name in ("pool", "readable", "writable"):
+            self.__dict__.pop(name, None)
+
     def put(self, uri: DataUri, content: bytes, condition: Condition | None = None) -> Entry:
         """objects.insert in one request."""
         bucket, key = self.locate(uri)
         boundary = uuid.uuid4().hex
+        digest = hashlib.md5(content, usedforsecurity=False).digest()
+        metadata = {"name": key, "md5Hash": base64.b64encode(digest).decode("ascii")}
         head = (
-            f"--{boundary}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n{json.dumps({'name': key})}\r\n"
+            f"--{boundary}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n{json.dumps(metadata)}\r\n"
             f"--{boundary}\r\nContent-Type: application/octet-stream\r\n\r\n"
         )
-        _, answer = self.call(
-            "POST",
-            f"{self.location}/upload/storage/v1/b/{{}}/o",
+        answer = self.api.insert(
             bucket,
-            uploadType="multipart",
-            ifGenerationMatch=_generation(condition),
-            data=b"".join((head.encode(), content, f"\r\n--{boundary}--".encode())),
-            headers={"Content-Type": f'multipart/related; boundary="{boundary}"'},
+            {"uploadType": "multipart", "ifGenerationMatch": _generation(condition)},
+            b"".join((head.encode(), content, f"\r\n--{boundary}--".encode())),
+            f'multipart/related; boundary="{boundary}"',
         )
         return _stored(uri, answer, len(content))
 
@@ -134,16 +191,13 @@ class GoogleStorage(ObjectStorage):
         """objects.list, a page at a time."""
         token = None
         while True:
-            answer = self.call(
-                "GET",
-                "b/{}/o",
-                bucket,
-                prefix=prefix or None,
-                delimiter=None if deep else "/",
-                maxResults=limit,
-                pageToken=token,
-                json_out=True,
-            )
+            query = {
+                "prefix": prefix or None,
+                "delimiter": None if deep else "/",
+                "maxResults": limit,
+                "pageToken": token,
+            }
+            answer = self.api.resource("GET", "b/{}/o", bucket, query=query)
             folders = [folder_of(uri, prefix, found) for found in answer.get("prefixes", ())]
             objects = [
                 (found["name"], _entry(child_of(uri, prefix, found["name"]), found))
@@ -156,14 +210,14 @@ class GoogleStorage(ObjectStorage):
 
     def buckets(self, uri: DataUri) -> Iterable[str]:
         """buckets.list."""
-        if not self._files.project:
+        if not self.api.project:
             raise ConfigError(
                 "The list of buckets depends on the project",
                 "Set the option project, or name a bucket: gs://BUCKET",
             )
         token = None
         while True:
-            answer = self.call("GET", "b", project=self._files.project, pageToken=token, json_out=True)
+            answer = self.api.resource("GET", "b", query={"project": self.api.project, "pageToken": token})
             yield from (found["name"] for found in answer.get("items", ()))
             token = answer.get("nextPageToken")
             if not token:
@@ -173,14 +227,12 @@ class GoogleStorage(ObjectStorage):
         """objects.rewrite, which may take several requests where the bytes have to move."""
         token = None
         while True:
-            answer = self.call(
+            answer = self.api.resource(
                 "POST",
                 f"{OBJECT}/rewriteTo/{OBJECT}",
                 *self.locate(source.uri),
                 *self.locate(target),
-                ifSourceGenerationMatch=source.version,
-                rewriteToken=token,
-                json_out=True,
+                query={"ifSourceGenerationMatch": source.version, "rewriteToken": token},
             )
             advanced(int(answer.get("totalBytesRewritten", 0)))
             if answer.get("done"):
@@ -190,26 +242,20 @@ class GoogleStorage(ObjectStorage):
     def link(self, uri: DataUri, seconds: int, *, writes: bool = False) -> Link:
         """A signed URL of version 4 (`SharingStorage`)."""
         check_lifetime(uri, seconds, LONGEST)
-        signatory = self._signatory(uri)
+        signatory = self.api.signatory()
+        if signatory is None:
+            raise RequestRefused(
+                f"Links to {uri.connector}:// need the key of a service account, which this connector does not have",
+                "Set token in config.toml to the path of its JSON file",
+            )
         if writes:
             self.check_file(uri)
         elif self.stat(uri).is_directory:
             raise self.missing(uri)
         method, place = "PUT" if writes else "GET", self.locate(uri)
         with store_errors(uri):
-            return Link(method, signed_url(self.location, *place, method=method, seconds=seconds, signatory=signatory))
-
-    def _signatory(self, uri: DataUri) -> Signatory:
-        """Who signs links: credentials of people, and of machines, cannot."""
-        from google.auth.credentials import Signing
-
-        credential = self._files.credentials.credentials
-        if isinstance(credential, Signing):
-            return Signatory(credential.signer_email, credential.sign_bytes)
-        raise RequestRefused(
-            f"Links to {uri.connector}:// need the key of a service account, which this connector does not have",
-            "Set token in config.toml to the path of its JSON file",
-        )
+            url = signed_url(self.api.location, *place, method=method, seconds=seconds, signatory=signatory)
+        return Link(method, url)
 
     def delete(self, bucket: str, keys: Sequence[str]) -> None:
         """objects.delete, several at once."""
@@ -217,7 +263,7 @@ class GoogleStorage(ObjectStorage):
 
     def _delete(self, bucket: str, key: str) -> None:
         try:
-            self.call("DELETE", OBJECT, bucket, key)
+            self.api.remove(OBJECT, bucket, key)
         except FileNotFoundError:
             pass
 
@@ -228,20 +274,11 @@ class _Resumable(Upload):
     parallel = False
 
     def __init__(self, storage: GoogleStorage, uri: DataUri, condition: Condition | None = None) -> None:
-        self._storage = storage
+        self._api = storage.api
         self._uri = uri
         bucket, key = storage.locate(uri)
-        headers, _ = storage.call(
-            "POST",
-            f"{storage.location}/upload/storage/v1/b/{{}}/o",
-            bucket,
-            uploadType="resumable",
-            name=key,
-            ifGenerationMatch=_generation(condition),
-            headers={"X-Upload-Content-Type": "application/octet-stream"},
-            json={"name": key},
-        )
-        self._address: str = headers["Location"]
+        query = {"uploadType": "resumable", "name": key, "ifGenerationMatch": _generation(condition)}
+        self._address = self._api.begin_upload(bucket, query, {"name": key})
         self._last: tuple[int, bytes] | None = None
 
     def part(self, number: int, offset: int, content: bytes) -> None:
@@ -258,12 +295,8 @@ class _Resumable(Upload):
     def _send(self, offset: int, content: bytes, total: str) -> bytes:
         view = memoryview(content)
         while True:
-            headers, answer = self._storage.call(
-                "PUT",
-                self._address,
-                data=bytes(view),
-                headers={"Content-Range": f"bytes {offset}-{offset + len(view) - 1}/{total}"},
-            )
+            part = f"bytes {offset}-{offset + len(view) - 1}/{total}"
+            headers, answer = self._api.send_part(self._address, bytes(view), part)
             if total != "*" and answer:
                 return bytes(answer)
             # The store may keep less than it was sent.
@@ -276,7 +309,7 @@ class _Resumable(Upload):
 
     def abort(self) -> None:
         """Cancel the upload."""
-        self._storage.call("DELETE", self._address, timeout=ABORT_SECONDS)
+        self._api.cancel_upload(self._address, ABORT_SECONDS)
 
 
 def _generation(condition: Condition | None) -> str | None:
@@ -300,3 +333,17 @@ def _entry(uri: DataUri, found: Mapping[str, Any]) -> Entry:
         checksum=Checksum("md5", base64.b64decode(md5).hex()) if md5 else None,
         version=str(found["generation"]) if "generation" in found else None,
     )
+
+
+def _whole(entry: Entry, headers: Mapping[str, str]) -> Entry:
+    """The entry of a file that is read as a whole, and compared with its MD5 if that is quick."""
+    return entry._replace(checksum=_checksum(headers)) if (entry.size or 0) <= CHECKED else entry
+
+
+def _checksum(headers: Mapping[str, str]) -> Checksum | None:
+    """The MD5 in `x-goog-hash: crc32c=...,md5=...`; objects that were composed have none."""
+    for part in headers.get("x-goog-hash", "").split(","):
+        name, _, value = part.strip().partition("=")
+        if name == "md5":
+            return Checksum("md5", base64.b64decode(value).hex())
+    return None

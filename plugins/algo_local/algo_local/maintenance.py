@@ -84,7 +84,7 @@ def disk_by_kind(platform: Platform) -> dict[str, int]:
     with platform.database.read() as rows:
         calls = rows.execute("SELECT coalesce(sum(size), 0) FROM request_contents").fetchone()[0]
         calls += rows.execute("SELECT count(*) FROM requests").fetchone()[0] * ROW_BYTES
-    database = disk_use(root / name for name in _DATABASE_NAMES)
+    database = platform.database.size()
     return {
         **{kind: disk_use(root / name for name in names) for kind, names in _KINDS.items()},
         "calls": calls,

@@ -9,6 +9,8 @@ import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
+from algo_core.errors import ConfigError
+
 DIRECTORY_MODE = 0o700
 FILE_MODE = 0o600
 
@@ -32,6 +34,21 @@ def make_private(root: Path, directories: Iterable[str], files: Iterable[str]) -
     changed = [path for path, mode in wanted if _is_open(path, mode) and _restrict(path, mode)]
     if changed and was_open:
         notify(f"Other users of this machine had access to {', '.join(map(str, changed))}; now only you have access")
+
+
+def make_root(root: Path) -> None:
+    """Make the directory of a platform, for its user only, unless it is there.
+
+    Raises:
+        ConfigError: if it cannot be made.
+    """
+    try:
+        root.mkdir(parents=True, exist_ok=True, mode=DIRECTORY_MODE)
+    except OSError as error:
+        raise ConfigError(
+            f"Cannot make the embedded platform's directory {root}: {error.strerror}",
+            "Choose another with ALGO_LOCAL_ROOT",
+        ) from error
 
 
 def make_directories(root: Path, directories: Iterable[str]) -> None:

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
 from algo_local import replacement
 from algo_local.callers import Caller
-from algo_local.metadata.database import Database
 from algo_local.metadata.opening import open_database
 from algo_local.metadata.store import Metadata, insert_account
 from algo_local.names import account_name_from, check_name, check_owner
-from algo_local.permissions import make_directories, make_private, notify
+from algo_local.permissions import make_directories, make_private, make_root, notify
 from algo_local.state import DATABASE, State
 
 if TYPE_CHECKING:
@@ -31,11 +30,13 @@ if TYPE_CHECKING:
     from algo_local.data.connectors import Connectors
     from algo_local.data.hosted import HostedData
     from algo_local.data.objects import Objects
+    from algo_local.data.shared_sources import SharedSources
     from algo_local.execution.concurrency import ConcurrencyLimit
     from algo_local.execution.executor import Endpoint, Executor
     from algo_local.execution.keeper import Keeper
     from algo_local.metadata.accounts import Accounts
     from algo_local.metadata.administration import Administration
+    from algo_local.metadata.database import Database
     from algo_local.metadata.event_listeners import EventListeners
     from algo_local.metadata.incoming_webhooks import IncomingWebhooks
     from algo_local.metadata.keys import Keys
@@ -123,6 +124,7 @@ class Platform:
         self._background: list[threading.Thread] = []
         self.changed = threading.Event()
         """Set when something was changed that workers are to follow; see `workers.py`."""
+        self._shares_builds = False
         self.forwarding: Forwarding | None = None
         """What has another process answer the requests whose effect is to outlive this one."""
         self.is_public = False
@@ -131,6 +133,7 @@ class Platform:
     @_Part
     def database(self) -> Database:
         """The database; a new one is filled before it is used."""
+        make_root(self.root)
         replacement.finish_replacement(self.root)
         database = open_database(self.state)
         if Metadata(database).setting(_OWN_ACCOUNT) is None:
@@ -221,7 +224,9 @@ class Platform:
             return DirectoryObjects(self.root)
         from algo_local.data.opening import open_store
 
-        return open_store(self.state.objects, self.root, self._collection_directories, self.metadata.platform_id)
+        return open_store(
+            self.state.objects, self.root, self._collection_directories, lambda: self.metadata.platform_id()
+        )
 
     def _collection_directories(self) -> set[str]:
         found = self.metadata.all_collections()
@@ -232,14 +237,24 @@ class Platform:
         """Turns directories into builds."""
         from algo_local.algorithms.builder import Builder
 
-        return Builder(self.root)
+        return Builder(self.root, shared=self.shared_sources)
+
+    @_Part
+    def shared_sources(self) -> SharedSources | None:
+        """The sources of builds in the object store, if there is one."""
+        if not self.state.objects:
+            return None
+        from algo_local.data.shared_sources import SharedSources
+
+        return SharedSources(self.objects)
 
     @_Part
     def equipment(self) -> Equipment:
         """The environments of builds."""
         from algo_local.algorithms.equipping import Equipment
 
-        return Equipment(self.database, self.builder, self.root)
+        is_alone = not (self.state.objects or self.state.metadata)
+        return Equipment(self.database, self.builder, self.root, is_alone=is_alone)
 
     @_Part
     def scms(self) -> Scms:
@@ -458,17 +473,39 @@ class Platform:
             self.webhooks.close(NOTIFY_SECONDS)
 
     def runnable(self, version: Version) -> Build:
-        """The build of a version as the executor is to be given it: with the algorithm's secrets, and its environment.
+        """The build of a version as the executor is given it: with the algorithm's secrets, files and environment.
 
         Raises:
             PlatformError: if its environment is missing, and cannot be made.
+            BuildError: if another machine has made it, and its files cannot be had.
         """
-        algorithm, build = version.algorithm, version.build
+        algorithm, build = version.algorithm, self.with_files(version.build)
         if (python := self.equipment.python_for(build)) != build.python:
             build = replace(build, python=python)
         if not algorithm.has_secrets:
             return build
         return replace(build, secrets=tuple(self.secrets.environment(algorithm.id).items()))
+
+    def with_files(self, build: Build) -> Build:
+        """A build, with its files on this machine where several machines make builds (`Builder.fetch_source`)."""
+        if self.state.objects:
+            self.builder.fetch_source(build)
+        return build
+
+    def share_builds(self) -> None:
+        """Store the files of this machine's builds that were made before there was an object store to do so at once.
+
+        Raises:
+            StorageUnavailable: if the object store cannot be used; another call goes on.
+        """
+        if self._shares_builds or not self.shared_sources:
+            return
+        with self.database.read() as rows:
+            found = rows.execute("SELECT DISTINCT source FROM builds WHERE status = 'succeeded'").fetchall()
+        for (source,) in found:
+            if (tree := self.root / source).is_dir():
+                self.shared_sources.keep(tree)
+        self._shares_builds = True
 
     def forget_kept(self, label: str | None) -> None:
         """End the workers of an algorithm (`OWNER/NAME`; None for all) that wait for the next process."""
@@ -509,14 +546,16 @@ class Platform:
 
     def _furnish(self, database: Database) -> None:
         """Fill a new platform with the user's account and `demo/Hello`. Two processes may do so at once."""
+        from algo_local.algorithms.builder import Builder
         from algo_local.algorithms.catalog import HELLO, HELLO_VERSIONS
         from algo_local.algorithms.registry import Registry
 
         make_directories(self.root, OWN_PARTS)
         registry = Registry(database, self.root)
         started = time.time()
-        with self.builder.building():
-            build = self.builder.build(HELLO, "demo", "Hello")
+        builder = Builder(self.root)  # it is shared later, since objects need a database
+        with builder.building():
+            build = builder.build(HELLO, "demo", "Hello")
             with database.write() as rows:
                 if rows.execute("SELECT 1 FROM settings WHERE name = ?", (_OWN_ACCOUNT,)).fetchone():
                     return

@@ -25,8 +25,7 @@ from algo_local.records.rows import sweep
 from algo_local.trees import Links, disk_use, remove_tree, unused
 
 if TYPE_CHECKING:
-    import sqlite3
-
+    from algo_local.metadata.database import Rows
     from algo_local.platform import Platform
 
 DAY = 86400.0
@@ -105,7 +104,7 @@ class Pruning:
     def _prune_builds(self) -> None:
         gone: list[str] = []
 
-        def prune(rows: sqlite3.Connection) -> None:
+        def prune(rows: Rows) -> None:
             for identifier, algorithm, commit, source in rows.execute(
                 _OLD_BUILDS, (time.time() - self._older_than,)
             ).fetchall():
@@ -122,12 +121,21 @@ class Pruning:
         self._removed += [Removed("build", name, 0) for name in gone]
         for kind, paths in unnamed(self._root, named):
             self._remove_unused(kind, paths)
+        self._prune_shared(named)
         self._remove("packages", (path for path in [self._root / PACKAGES] if path.is_dir() and any(path.iterdir())))
         unfinished = [path for place, pattern in _UNFINISHED_TREES for path in (self._root / place).glob(pattern)]
         self._remove("leftover", unfinished)
 
+    def _prune_shared(self, named: set[str]) -> None:
+        if not (shared := self._platform.shared_sources):
+            return
+        sources, environments = names_in(named)
+        for directory, name, size in shared.unnamed(sources, environments):
+            if self._dry_run or shared.remove(directory, name):
+                self._removed.append(Removed("source", f"shared {directory}/{name}", size))
+
     @contextlib.contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
+    def _transaction(self) -> Iterator[Rows]:
         with contextlib.suppress(_Undo), self._platform.database.write() as rows:
             yield rows
             if self._dry_run:
@@ -165,10 +173,15 @@ class Pruning:
 
 def unnamed(root: Path, named: set[str]) -> Iterator[tuple[str, list[Path]]]:
     """The source trees and environments that no build names; `named` is what rows have of trees and interpreters."""
-    sources = {Path(name).name for name in named if name.startswith("sources/")}
-    environments = {Path(name).parts[1] for name in named if name.startswith("environments/")}
+    sources, environments = names_in(named)
     yield "source", [path for path in _directories(root / "sources") if path.name not in sources]
     yield "environment", [path for path in _directories(root / "environments") if path.name not in environments]
+
+
+def names_in(named: set[str]) -> tuple[set[str], set[str]]:
+    """The names of the source trees and environments in what rows have."""
+    sources = {Path(name).name for name in named if name.startswith("sources/")}
+    return sources, {Path(name).parts[1] for name in named if name.startswith("environments/")}
 
 
 def _directories(directory: Path) -> list[Path]:

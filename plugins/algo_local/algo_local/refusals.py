@@ -33,6 +33,10 @@ class Forbidden(_Coded, PermissionDenied):
     """The caller lacks the permission."""
 
 
+class ConditionFailed(RequestRefused):
+    """A file is not, or no longer, as the condition of its replacement says; it stays as it is."""
+
+
 class TooManyCalls(RequestRefused):
     """The account has reached its limit of concurrent calls."""
 

@@ -34,6 +34,7 @@ def review(platform: Platform) -> None:
 
 def review_and_prepare(platform: Platform) -> None:
     """`review`, and start the workers that algorithms keep ready, as far as they are missing; they load later."""
+    platform.share_builds()
     review(platform)
     versions, reserved = platform.registry.kept_ready(), _reserved(platform)
     if not versions and not reserved and "executor" not in platform.parts:

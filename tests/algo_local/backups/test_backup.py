@@ -21,7 +21,7 @@ from algo_local.backups.restore import Contents, Restoration, check
 from algo_local.backups.tables import DERIVED, KEYS
 from algo_local.callers import Caller
 from algo_local.execution.payload import Payload
-from algo_local.metadata.database import SCHEMA_VERSION, Database
+from algo_local.metadata.sqlite import SCHEMA_VERSION, SqliteDatabase
 from algo_local.metadata.store import EVERYBODY
 from algo_local.opening import open_platform
 from algo_local.platform import Platform
@@ -43,7 +43,7 @@ def archive(platform: Platform, target: Path, *, compressed: bool) -> None:
 
 
 def test_every_table_is_in_a_backup_after_those_that_it_refers_to(tmp_path: Path) -> None:
-    with closing(Database(tmp_path / "db")) as database, database.read() as rows:
+    with closing(SqliteDatabase(tmp_path / "db")) as database, database.read() as rows:
         tables = {name for (name,) in rows.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         assert tables - {"sqlite_sequence"} == {*KEYS, *DERIVED}
         for place, (table, key) in enumerate(KEYS.items()):

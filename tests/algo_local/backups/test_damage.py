@@ -19,7 +19,7 @@ from algo_local.backups.backup import Backup
 from algo_local.backups.entries import entry_of
 from algo_local.backups.manifest import Damaged, header
 from algo_local.backups.restore import Restoration, check
-from algo_local.metadata.database import SCHEMA_VERSION
+from algo_local.metadata.sqlite import SCHEMA_VERSION
 from algo_local.platform import Platform
 from algo_local.state import State
 

@@ -180,7 +180,7 @@ def test_workers_between_commands_follow_as_well(
     platform.metadata.ensure_account("bob")
     keeper: Keeper | None = keeper_of(platform.root)
     assert keeper
-    with contextlib.closing(open_platform(platform.root, keeps_workers=True)) as command:
+    with contextlib.closing(open_platform(platform.state, keeps_workers=True)) as command:
         session = embedded_session(Application(command, trusted=True))
         try:
             with session as one:

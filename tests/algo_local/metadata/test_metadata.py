@@ -14,7 +14,7 @@ import pytest
 from algo_core.errors import AlreadyExists, ConfigError, NotFoundError, RequestRefused, UsageError
 from algo_local.algorithms.build import Build
 from algo_local.algorithms.registry import Algorithm, Registry, parse_version
-from algo_local.metadata.database import Database
+from algo_local.metadata.sqlite import SqliteDatabase
 from algo_local.platform import Platform
 from algo_local.state import DATABASE
 
@@ -244,7 +244,7 @@ def test_a_directory_that_cannot_be_made(root: Path) -> None:
 
 
 def test_a_registry_takes_builds_from_elsewhere_as_they_are(tmp_path: Path) -> None:
-    registry = Registry(Database(tmp_path / "root" / DATABASE), tmp_path / "root")
+    registry = Registry(SqliteDatabase(tmp_path / "root" / DATABASE), tmp_path / "root")
     made = Build(
         "c" * 40, tmp_path / "elsewhere", tmp_path / "root" / "environments" / "e" / "bin" / "python", "src.A", ""
     )

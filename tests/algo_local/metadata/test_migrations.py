@@ -13,9 +13,9 @@ import pytest
 
 from algo_core.errors import ConfigError
 from algo_local.callers import Caller
-from algo_local.metadata.database import SCHEMA_VERSION
 from algo_local.metadata.keys import EVERYTHING
 from algo_local.metadata.migrations import MIGRATIONS
+from algo_local.metadata.sqlite import SCHEMA_VERSION
 from algo_local.platform import Platform
 from algo_local.state import DATABASE
 

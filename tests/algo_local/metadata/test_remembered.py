@@ -12,16 +12,18 @@ from typing import Any
 import pytest
 
 from algo_local.algorithms import lifecycle
-from algo_local.metadata import database as module
-from algo_local.metadata.database import Database
+from algo_local.metadata import memory as module
+from algo_local.metadata.sqlite import SqliteDatabase
 from algo_local.metadata.store import Metadata
 from algo_local.opening import open_platform
 from algo_local.platform import Platform
 
+ON_BOTH_DATABASES = True
+
 
 def test_an_answer_is_asked_for_once_until_something_changes(tmp_path: Path) -> None:
     path = tmp_path / "platform.sqlite3"
-    ours, theirs = Database(path), Database(path)
+    ours, theirs = SqliteDatabase(path), SqliteDatabase(path)
     asked: list[int] = []
 
     def ask() -> int:
@@ -48,7 +50,7 @@ def test_an_answer_is_asked_for_once_until_something_changes(tmp_path: Path) -> 
 
 def test_what_is_remembered_is_bounded_and_failures_are_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "REMEMBERED", 10)
-    database = Database(tmp_path / "platform.sqlite3")
+    database = SqliteDatabase(tmp_path / "platform.sqlite3")
     for number in range(100):
         assert database.remembered((number,), lambda number=number: number) == number  # type: ignore[misc]
     assert len(database._memory._found) <= 10
@@ -65,7 +67,7 @@ def test_what_is_remembered_is_bounded_and_failures_are_not(tmp_path: Path, monk
 
 
 def test_threads_that_read_and_write_see_no_older_answer(tmp_path: Path) -> None:
-    database = Database(tmp_path / "platform.sqlite3")
+    database = SqliteDatabase(tmp_path / "platform.sqlite3")
     with database.write() as rows:
         rows.execute("INSERT INTO settings VALUES ('n', '0')")
     written, wrong = [0], []
@@ -99,7 +101,7 @@ def test_what_another_process_changes_holds_at_once(
     jane, bob = account("jane"), account("bob")
     assert jane.run("jane/Echo/1.0.0", b"x").json()["result"] == "x"
     assert bob.run("jane/Echo/1.0.0", b"x").status_code == 404
-    other = open_platform(platform.root)
+    other = open_platform(platform.state)
     algorithm = other.registry.algorithm("jane", "Echo")
     assert algorithm
     version = other.registry.versions(algorithm)[0]

@@ -14,8 +14,8 @@ from support.sandbox import wait_until
 from support.serving import Served
 
 from algo_core.errors import ExitCode
-from algo_local.metadata.database import Database
 from algo_local.metadata.keys import ADMINISTRATOR_KEY
+from algo_local.metadata.sqlite import SqliteDatabase
 from algo_local.platform import Platform
 from algo_local.records import journal
 from algo_local.records.journal import Journal
@@ -138,7 +138,7 @@ def record(number: int) -> Record:
 def test_what_is_given_up_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a database that has as many pages as it may have."""
     told: list[str] = []
-    database = Database(tmp_path / "platform.sqlite3")
+    database = SqliteDatabase(tmp_path / "platform.sqlite3")
     with database.read() as rows:
         (pages,) = rows.execute("PRAGMA page_count").fetchone()
         rows.execute(f"PRAGMA max_page_count={pages}")
@@ -170,7 +170,7 @@ def test_a_command_warns_of_what_it_could_not_record(
     assert embedded.run("demo/Hello", b"x").ok
     platform.records.flush()
     with monkeypatch.context() as broken:
-        broken.setattr(Database, "write", full)
+        broken.setattr(SqliteDatabase, "write", full)
         identifier = embedded.run("demo/Hello", b"x").json()["request_id"]
         with pytest.warns(UserWarning, match=f"not on record .*{identifier}.*disk is full"):
             platform.wait_for_background()

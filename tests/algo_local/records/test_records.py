@@ -16,7 +16,7 @@ from support.sandbox import wait_until
 
 from algo_core.errors import PlatformError
 from algo_local.algorithms import lifecycle
-from algo_local.metadata.database import Database
+from algo_local.metadata.sqlite import SqliteDatabase
 from algo_local.opening import open_platform
 from algo_local.platform import Platform
 from algo_local.records import rows as table
@@ -24,6 +24,8 @@ from algo_local.records.limits import Retention
 from algo_local.records.presence import Presence
 from algo_local.records.record import CUT_SHORT_FAILURE, LOST, LOST_FAILURE, Answer, Record
 from algo_local.records.recorder import Input, KeyTaken, Recorder
+
+ON_BOTH_DATABASES = True
 
 ECHO = """
     def apply(input):
@@ -135,7 +137,7 @@ def test_another_process_is_told_to_cancel(platform: Platform, embedded: Any, pu
     """As when `algo run --async` runs in one terminal and `algo requests cancel` in another."""
     publish("jane/Sleep", SLEEP)
     identifier = embedded.run("jane/Sleep?output=void", b"3600", "application/json").json()["request_id"]
-    other = open_platform(platform.root)
+    other = open_platform(platform.state)
     found = other.records.find(identifier)
     assert found
     assert not found.is_finished
@@ -330,18 +332,18 @@ def test_large_answers_are_kept_where_they_must_be_fetched(embedded: Any, publis
 
 CRASH = """
 import os, sys
-from pathlib import Path
 from algo_local.opening import open_platform
 from algo_local.platform import Platform
 from algo_local.records.record import Record
 from algo_local.records.recorder import Input
-platform = Platform(Path(sys.argv[1]))
+from algo_local.state import State
+platform = Platform(State.of())
 record = Record("req-1", "jane", "a", "jane", "A", "1.0.0", 1.0, is_void=True, key="k", key_digest="d")
 live = platform.records.accept(record, Input("text", b"x"), "full")
-if sys.argv[2] == "finished":
+if sys.argv[1] == "finished":
     from algo_local.records.record import Answer
     live.finished(Answer("text", b'"y"', None, 0.1, ""))
-if sys.argv[2] == "running":
+if sys.argv[1] == "running":
     live.started("1")
 print("on record", flush=True)
 sys.stdin.read()
@@ -354,9 +356,7 @@ def crashed(platform: Platform) -> Callable[[str], None]:
 
     def crash(when: str) -> None:
         assert platform.account
-        process = subprocess.Popen(
-            [sys.executable, "-c", CRASH, str(platform.root), when], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
+        process = subprocess.Popen([sys.executable, "-c", CRASH, when], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert process.stdout
         assert process.stdout.readline() == b"on record\n"
         found = platform.records.find("req-1")
@@ -560,7 +560,7 @@ def test_rows_wait_while_the_database_cannot_be_written_to(recorder: Recorder, m
         raise PlatformError("disk full")
 
     with monkeypatch.context() as broken:
-        broken.setattr(Database, "write", full)
+        broken.setattr(SqliteDatabase, "write", full)
         make(recorder, 1)
         recorder.flush()
         with pytest.raises(PlatformError):
@@ -572,14 +572,14 @@ def test_rows_wait_while_the_database_cannot_be_written_to(recorder: Recorder, m
 def test_threads_share_transactions(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
     make(recorder, 0)
     recorder.flush()
-    count, write, held = [0], Database.write, threading.Event()
+    count, write, held = [0], SqliteDatabase.write, threading.Event()
 
-    def counted(self: Database, **options: Any) -> Any:
+    def counted(self: SqliteDatabase, **options: Any) -> Any:
         count[0] += 1
         held.wait(10)
         return write(self, **options)
 
-    monkeypatch.setattr(Database, "write", counted)
+    monkeypatch.setattr(SqliteDatabase, "write", counted)
     with ThreadPoolExecutor(20) as threads:
         waiting = [
             threads.submit(recorder.accept, record(number, key=str(number)), Input("text", b"x"), "full")
@@ -601,7 +601,7 @@ def test_a_thread_that_is_interrupted_loses_nothing_of_others(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as broken, pytest.raises(KeyboardInterrupt):
-        broken.setattr(Database, "write", interrupted)
+        broken.setattr(SqliteDatabase, "write", interrupted)
         recorder.accept(record(2, key="k"), Input("text", b"x"), "full")
     assert [found.id for found in recorder.listed(table.Question(), 10)] == ["req-0002", "req-0001"]
 

@@ -17,6 +17,9 @@ from algo_local.metadata.schedules import LATE_SECONDS, MOST, Schedule, next_tim
 from algo_local.platform import Platform
 from algo_local.refusals import Invalid
 from algo_local.serving.schedules import Clock, call_due
+from algo_local.state import State
+
+ON_BOTH_DATABASES = True
 
 
 def moment(text: str) -> float:
@@ -69,7 +72,7 @@ def calls(platform: Platform) -> list[tuple[str, str]]:
 def test_a_call_is_made_once_by_whichever_process(platform: Platform, root: Path) -> None:
     assert platform.account == "jane"
     made = schedule(platform)
-    others = [Platform(root) for _ in range(4)]
+    others = [Platform(State.of()) for _ in range(4)]
     claimed: list[Schedule] = []
     threads = [
         threading.Thread(target=lambda other=other: claimed.extend(other.schedules.claim(time.time())))

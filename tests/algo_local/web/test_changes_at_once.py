@@ -11,10 +11,11 @@ import pytest
 
 from algo_local.algorithms import lifecycle
 from algo_local.callers import Caller
-from algo_local.metadata.database import Database
+from algo_local.metadata.sqlite import SqliteDatabase
 from algo_local.metadata.store import EVERYBODY, OWN_ALGORITHMS, Metadata
 from algo_local.opening import open_platform
 from algo_local.platform import Platform
+from algo_local.state import State
 from algo_local.web.app import Application
 from algo_local.web.http import Request
 
@@ -25,7 +26,7 @@ FILE = "/v1/data/ann/c/f"
 @pytest.fixture
 def another_process(root: Path) -> Iterator[Platform]:
     """The platform of the same directory, as another process has it: with connections of its own."""
-    another_process = open_platform(root)
+    another_process = open_platform(State.of())
     yield another_process
     another_process.close()
 
@@ -108,7 +109,7 @@ def test_a_media_type_is_told_from_the_first_one_on(platform: Platform, another_
 
 
 def test_a_pinned_block_sees_one_state_and_others_do_not(tmp_path: Path) -> None:
-    database = Database(tmp_path / "root" / "rows.sqlite3")
+    database = SqliteDatabase(tmp_path / "root" / "rows.sqlite3")
     metadata = Metadata(database)
 
     def accounts() -> list[str]:

@@ -570,3 +570,24 @@ def test_digests_of_what_is_gone_are_forgotten(client: Any, platform: Any) -> No
     client("DELETE", "data/.my/c?force=true")
     with platform.database.read() as rows:
         assert rows.execute("SELECT path FROM digests").fetchall() == [("data/jane/c0/big",)]
+
+
+def test_a_file_is_replaced_if_it_is_the_one_that_was_seen(client: Any) -> None:
+    client.mkdir("c")
+    for name, content in (("small", b"one"), ("large", b"x" * 300_000)):
+        path, absent = f".my/c/{name}", {"If-None-Match": "*"}
+        assert client.put(path, content, headers={"If-Match": "*"}).status_code == 412
+        first = client.put(path, content, headers=absent)
+        assert first.status_code == 200
+        assert client.put(path, b"two", headers=absent).status_code == 412
+        for match, status in ((f'"{"0" * 32}"', 412), (f'"{"0" * 32}", "{first.headers["ETag"]}"', 200), ("*", 200)):
+            answer = client.put(path, content, headers={"If-Match": match})
+            assert answer.status_code == status, answer.text
+        second = client.put(path, b"two", headers={"If-Match": first.headers["ETag"]})
+        assert second.status_code == 200
+        stale = client.put(path, b"three", headers={"If-Match": first.headers["ETag"]})
+        assert (stale.status_code, client("GET", f"data/{path}").content) == (412, b"two")
+        assert first.headers["ETag"] in stale.request.headers["If-Match"]
+        assert second.headers["ETag"] in stale.json()["error"]["message"]
+    for odd in ({"If-None-Match": "abc"}, {"If-None-Match": "*", "If-Match": "*"}):
+        assert client.put(".my/c/small", b"x", headers=odd).status_code == 400

@@ -21,6 +21,8 @@ from algo_local.webhooks import deliverer, target
 from algo_local.webhooks.limits import sends_to_private_addresses
 from algo_local.webhooks.sending import signature
 
+ON_BOTH_DATABASES = True
+
 ECHO = """
     def apply(input):
         if input == "fail":
@@ -133,7 +135,7 @@ def test_what_did_not_arrive_is_sent_by_the_next_platform(
     with platform.database.write() as rows:
         rows.execute("UPDATE request_webhooks SET due_at = 0")
     receiver.status = lambda: 200
-    again = open_platform(platform.root)
+    again = open_platform(platform.state)
     again.webhooks.start()
     assert settled(embedded, identifier)["attempts"] == 2
     again.close()

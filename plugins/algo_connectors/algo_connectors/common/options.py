@@ -42,6 +42,10 @@ class ConnectorOptions:
         """Set an option."""
         self._given[name] = value
 
+    def peek(self, name: str) -> Any:
+        """An option's value, or None; it stays to be taken, or passed on."""
+        return self._given.get(name)
+
     def take(self, name: str) -> Any:
         """Take an option's value, or None; it is not passed on."""
         self._known.add(name)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Protocol
 
 from algo_core.locks import locked, locked_if_free
 from algo_local.algorithms.build import TITLES, Build, BuildError, Language
 from algo_local.algorithms.configuration import read_configuration
 from algo_local.algorithms.environments import Environments
-from algo_local.algorithms.interpreters import Python, Report, Wanted, find_python, python_named_in
-from algo_local.algorithms.published import keep
+from algo_local.algorithms.interpreters import Python, Report, Wanted, find_python, parse_python, python_named_in
+from algo_local.algorithms.published import content_hash, keep, nodes
 from algo_local.algorithms.r_scripts import tell_lines_left_out
 from algo_local.algorithms.schemas import read_schemas
 from algo_local.algorithms.sources import check_runnable, copy_tree, find_module
@@ -23,14 +25,33 @@ __all__ = ["BuildError", "Builder"]
 _UNFINISHED = ".building-"
 
 
+class SharedBuilds(Protocol):
+    """Where front ends on several machines find the sources of each other's builds. All raise StorageUnavailable."""
+
+    def keep(self, tree: Path) -> None:
+        """Store a published tree, unless it is there."""
+
+    def fetch(self, name: str, tree: Path) -> bool:
+        """Write the files of a tree into an empty directory; False if it is not stored. BuildError if it is damaged."""
+
+    def keep_python(self, environment: str, version: str) -> None:
+        """Store the version of Python of an environment, so that others are made like it."""
+
+    def python_of(self, environment: str) -> str:
+        """The version of Python of an environment; empty if it is not known."""
+
+
 class Builder:
     """Builds below `root`: source trees in `root/sources`, by content hash; their environments in `root/environments`.
 
     Any number of threads and processes may build at once, the same directory included. `sources` is another place for
-    the source trees.
+    the source trees; `shared` is where they are for other machines as well.
     """
 
-    def __init__(self, root: Path, sources: Path | None = None) -> None:
+    def __init__(self, root: Path, sources: Path | None = None, shared: SharedBuilds | None = None) -> None:
+        self._shared = shared
+        self._fetching = threading.Lock()
+        self._known_to_be_shared: set[Path] = set()
         self._sources = sources or root.resolve() / "sources"
         self._turns = root.resolve() / "sources" / ".builds.lock"
         self._environments = Environments(root.resolve() / "environments")
@@ -99,6 +120,10 @@ class Builder:
                     interpreter = chosen_python(python or python_of(directory), preferred, say)
                     commit, source, module = self._keep(directory, owner, name, language, say)
                     program = self._environments.python_for(source, commit, say, run_code=run_code, python=interpreter)
+                if self._shared:
+                    self._shared.keep(source)
+                    if language == "python3" and (environment := self._environments.name_of(program)):
+                        self._shared.keep_python(environment, interpreter.text)
         except OSError as error:  # a full disk, for one
             raise BuildError(f"Cannot build {owner}/{name}: {error}", log="\n".join(lines)) from error
         except BuildError as error:
@@ -108,6 +133,37 @@ class Builder:
             raise failed from error
         say(f"Built {owner}/{name}")
         return Build(commit, source, program, module, "\n".join(lines) + "\n")
+
+    def fetch_source(self, build: Build) -> None:
+        """Have the source tree of a build on this machine; one of another machine is fetched from where it is shared.
+
+        Raises:
+            BuildError: if it is not there, or is not that of the build.
+            StorageUnavailable: if it cannot be fetched now.
+        """
+        source = build.source
+        if not self._shared or source.parent != self._sources:
+            return
+        if not source.is_dir():
+            with self._fetching, self.building():
+                if not source.is_dir():
+                    self._fetch(self._shared, source)
+        elif source not in self._known_to_be_shared:  # built before there was a place to share it
+            self._shared.keep(source)
+        self._known_to_be_shared.add(source)
+
+    def _fetch(self, shared: SharedBuilds, source: Path) -> None:
+        with self._unfinished() as unfinished:
+            tree = unfinished / "tree"
+            tree.mkdir()
+            if not shared.fetch(source.name, tree):
+                raise BuildError(
+                    f"The files of the build {source.name} are not on this machine, and not in the object store",
+                    "Start the platform on the machine that has built it, or publish the algorithm again",
+                )
+            if content_hash(nodes(tree)) != source.name:
+                raise BuildError(f"The stored files of the build {source.name} are not those that were built")
+            keep(tree, source)
 
     def equip(self, build: Build, *, run_code: bool) -> Path:
         """Make the environment of a build again, if it is missing; its interpreter.
@@ -120,15 +176,25 @@ class Builder:
                 return environments.r_for(_unheard)
             if build.language == "javascript":
                 return environments.node_for(source, source.name, _unheard, run_code=run_code)
-            python = chosen_python(python_of(source), (), _unheard)
+            noted = self._shared.python_of(environments.name_of(build.python)) if self._shared else ""
+            python = chosen_python(parse_python(noted)[:2] if noted else python_of(source), (), _unheard)
             return environments.python_for(source, source.name, _unheard, run_code=run_code, python=python)
 
-    def _keep(self, directory: Path, owner: str, name: str, language: Language, say: Report) -> tuple[str, Path, str]:
-        """Commit, path and module of the published source tree, which is created atomically."""
+    @contextlib.contextmanager
+    def _unfinished(self) -> Iterator[Path]:
+        """A directory beside the source trees, until one in it is whole."""
         self._sources.mkdir(parents=True, exist_ok=True)
         remove_abandoned(self._sources, _UNFINISHED + "*")
         unfinished = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self._sources))
         try:
+            yield unfinished
+        finally:
+            with contextlib.suppress(OSError):
+                remove_tree(unfinished)
+
+    def _keep(self, directory: Path, owner: str, name: str, language: Language, say: Report) -> tuple[str, Path, str]:
+        """Commit, path and module of the published source tree, which is created atomically."""
+        with self._unfinished() as unfinished:
             tree = unfinished / "tree"
             tree.mkdir()
             commit = copy_tree(directory, tree, owner, name)
@@ -139,9 +205,6 @@ class Builder:
                 raise
             kept = self._sources / commit
             keep(tree, kept)
-        finally:
-            with contextlib.suppress(OSError):
-                remove_tree(unfinished)
         read_schemas(kept, module)
         say(f"Source {commit}, module {module}")
         return commit, kept, module

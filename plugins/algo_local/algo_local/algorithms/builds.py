@@ -13,11 +13,9 @@ from typing import TYPE_CHECKING
 from algo_core.locks import locked, locked_if_free
 
 if TYPE_CHECKING:
-    import sqlite3
-
     from algo_local.algorithms.build import Build
     from algo_local.algorithms.registry import Algorithm, Registry
-    from algo_local.metadata.database import Database
+    from algo_local.metadata.database import Database, Rows
 
 IN_PROGRESS = "in-progress"
 SUCCEEDED = "succeeded"
@@ -136,7 +134,7 @@ class Builds:
             )
 
     @staticmethod
-    def remove(rows: sqlite3.Connection, identifier: str) -> bool:
+    def remove(rows: Rows, identifier: str) -> bool:
         """Delete a build inside a transaction; False, and nothing is deleted, if a version of it is published."""
         if rows.execute(f"{_VERSIONS} AND unpublished_at IS NULL", (identifier,)).fetchone():
             return False

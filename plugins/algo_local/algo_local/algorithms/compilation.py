@@ -17,6 +17,7 @@ from algo_local.error_codes import ErrorCode
 from algo_local.refusals import Missing
 
 if TYPE_CHECKING:
+    from algo_local.algorithms.build import Build
     from algo_local.algorithms.builder import Builder
     from algo_local.algorithms.builds import Builds
     from algo_local.algorithms.registry import Algorithm, Registry
@@ -61,13 +62,23 @@ class Compiler:
         wanted = commit or self._repositories.newest(algorithm)
         with self._builds.turn(algorithm):
             known = self._registry.build(algorithm, wanted)
-            if known and known.build.source.is_dir() and known.build.python.exists():
+            if known and self._is_here(known.build):
                 return self._found(algorithm, known.build_id)
             with self._builder.building(), self._repositories.checkout(algorithm, wanted) as directory:
                 identifier = self._builds.begin(algorithm, wanted)
                 on_begin()
                 self._run(algorithm, identifier, directory, run_code=is_trusted or builds_run_code(os.environ))
         return self._found(algorithm, identifier)
+
+    def _is_here(self, build: Build) -> bool:
+        """Whether the files of a build are on this machine, or could be fetched."""
+        if not build.source.is_dir():
+            try:
+                self._builder.fetch_source(build)
+            except BuildError:
+                return False
+            return build.source.is_dir()  # its environment is made when it is called
+        return build.python.exists()
 
     def _run(self, algorithm: Algorithm, identifier: str, directory: Path, *, run_code: bool) -> None:
         try:

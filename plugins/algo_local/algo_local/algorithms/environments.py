@@ -86,6 +86,10 @@ class Environments:
     def __init__(self, root: Path) -> None:
         self._root = root
 
+    def name_of(self, program: Path) -> str:
+        """The name of the environment that a program is in; empty if it is in none."""
+        return program.relative_to(self._root).parts[0] if program.is_relative_to(self._root) else ""
+
     def python_for(
         self, source: Path, commit: str, report: Report, *, run_code: bool = True, python: Python | None = None
     ) -> Path:

@@ -16,9 +16,15 @@ VARIABLE = "ALGO_LOCAL_BUILD_CODE"
 
 
 class Equipment:
-    """The environments of builds, looked for once in a process."""
+    """The environments of builds, looked for once in a process.
 
-    def __init__(self, database: Database, builder: Builder, root: Path) -> None:
+    Unless the platform `is_alone` on this machine, an environment of another name is this machine's own matter: equal
+    requirements have other names where the interpreter is another.
+    """
+
+    def __init__(self, database: Database, builder: Builder, root: Path, *, is_alone: bool = True) -> None:
+        self._is_alone = is_alone
+        self._made_here: dict[Path, Path] = {}
         self._database = database
         self._builder = builder
         self._root = root
@@ -35,9 +41,11 @@ class Equipment:
         """
         if build.python in self._known:
             return build.python
-        python = build.python
+        python = self._made_here.get(build.python, build.python)
         if interpreter_of(python).environment and not python.exists() and build.source.is_dir():
-            python = self._made(build)
+            python = self._made_here[build.python] = self._made(build)
+            if not self._is_alone:
+                return python
             with self._database.write() as rows:
                 values = [str(path.relative_to(self._root)) for path in (python, build.source, build.python)]
                 rows.execute("UPDATE builds SET python = ? WHERE source = ? AND python = ?", values)

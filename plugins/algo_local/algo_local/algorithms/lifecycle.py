@@ -14,9 +14,8 @@ from algo_local.names import check_name
 from algo_local.refusals import Invalid, Missing, Taken
 
 if TYPE_CHECKING:
-    import sqlite3
-
     from algo_local.algorithms.registry import Algorithm, Registry, Version
+    from algo_local.metadata.database import Rows
 
 DESCRIPTION = (
     *("network_access", "label", "summary", "tagline", "tags", "sample_input", "callability", "source_visibility"),
@@ -68,7 +67,7 @@ def update(registry: Registry, algorithm: Algorithm, description: Mapping[str, A
     return current(registry, algorithm.id)
 
 
-def update_in(rows: sqlite3.Connection, algorithm: Algorithm, description: Mapping[str, Any]) -> None:
+def update_in(rows: Rows, algorithm: Algorithm, description: Mapping[str, Any]) -> None:
     """`update` inside a transaction."""
     checked = ("source_visibility", "license", "min_workers", "max_workers")
     values = _values({**{name: getattr(algorithm, name) for name in checked}, **description})

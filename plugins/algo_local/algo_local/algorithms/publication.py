@@ -14,9 +14,8 @@ from algo_local.error_codes import ErrorCode
 from algo_local.refusals import Forbidden, Invalid, Missing
 
 if TYPE_CHECKING:
-    import sqlite3
-
     from algo_local.algorithms.registry import Algorithm, Number, Registry, Version
+    from algo_local.metadata.database import Rows
 
 REVISIONS = ("revision", "patch")
 """Two names of the last part of a version's number."""
@@ -104,7 +103,7 @@ def _is_public(algorithm: Algorithm, publication: Publication, before: bool | No
 
 
 def _insert(
-    rows: sqlite3.Connection,
+    rows: Rows,
     algorithm: Algorithm,
     build: Version,
     number: Number,

@@ -21,7 +21,9 @@ from algo_local.algorithms.build import BuildError
 from algo_local.algorithms.sources import hash_record
 from algo_local.trees import make_writable, remove_tree
 
-_COMPILED = "__pycache__"
+COMPILED = "__pycache__"
+"""The directories of compiled files, which do not count as content."""
+
 _BLOCK = 1 << 20
 
 
@@ -54,7 +56,7 @@ def keep(unfinished: Path, tree: Path) -> None:
     """Publish the finished tree `unfinished` as `tree`, unless that exists and is intact."""
     with locked(tree.parent / ".lock"):
         if tree.is_dir():
-            if _content_hash(nodes(tree)) == tree.name:
+            if content_hash(nodes(tree)) == tree.name:
                 return
             make_writable(tree)
             os.rename(tree, unfinished.parent / "damaged")
@@ -77,14 +79,14 @@ def whole(tree: Path) -> list[Node]:
         found = nodes(tree)
         if _signature(found) == _sealed(tree):
             return found
-        if _content_hash(found) != tree.name:
+        if content_hash(found) != tree.name:
             raise BuildError(
                 f"The published files in {tree} have been changed since",
                 "Publish the original files again, as the next version: that restores them for this one as well",
             )
         make_writable(tree)
         for node in found:
-            if node.name.rpartition("/")[2] == _COMPILED:
+            if node.name.rpartition("/")[2] == COMPILED:
                 remove_tree(Path(node.path))
         _compile(tree)
         return _seal(tree)
@@ -130,12 +132,12 @@ def _signature(found: list[Node]) -> str:
     return digest.hexdigest()
 
 
-def _content_hash(found: list[Node]) -> str:
+def content_hash(found: list[Node]) -> str:
     """The content hash of `sources.copy_tree` for a tree; compiled files do not count."""
     tree = hashlib.sha1(usedforsecurity=False)
     for node in sorted(found, key=lambda node: node.name):
         mode = node.status.st_mode
-        if _COMPILED in node.name.split("/"):
+        if COMPILED in node.name.split("/"):
             continue
         if stat.S_ISLNK(mode):
             hash_record(tree, "link", node.name, os.readlink(node.path).encode("utf-8", "surrogateescape"))

@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from algo_core.errors import AlreadyExists, UsageError
 from algo_local.algorithms.build import Build, NetworkAccess
-from algo_local.metadata.database import Database
 from algo_local.metadata.store import insert_account
 from algo_local.names import check_name
 
 if TYPE_CHECKING:
-    import sqlite3
+    from algo_local.metadata.database import Database, Rows
 
 Number = tuple[int, int, int]
 """A semantic version: major, minor, revision."""
@@ -44,7 +43,7 @@ ORDER BY v.major DESC, v.minor DESC, v.revision DESC
 _BUILD_QUERY = """
 SELECT NULL, NULL, NULL, NULL, NULL, NULL, id, commit_hash, source, python, module, log, started_at, finished_at,
        '', '', '', 1
-FROM builds WHERE algorithm = ? AND status = 'succeeded' AND (? IS NULL OR commit_hash = ?)
+FROM builds WHERE algorithm = ? AND status = 'succeeded' AND commit_hash = coalesce(?, commit_hash)
 ORDER BY finished_at DESC, started_at DESC LIMIT 1
 """
 
@@ -151,10 +150,9 @@ class Registry:
     def algorithms(self, owner: str | None = None) -> list[Algorithm]:
         """All algorithms, or those of one account, in the order of their names."""
         with self.database.read() as rows:
-            found = rows.execute(
-                f"SELECT {_ALGORITHM} FROM algorithms WHERE ? IS NULL OR owner = ? ORDER BY owner, name",
-                (owner, owner),
-            ).fetchall()
+            condition, values = ("1 = 1", ()) if owner is None else ("owner = ?", (owner,))
+            query = f"SELECT {_ALGORITHM} FROM algorithms WHERE {condition} ORDER BY owner, name"
+            found = rows.execute(query, values).fetchall()
         return [_algorithm(row) for row in found]
 
     def kept_ready(self) -> list[Version]:
@@ -176,7 +174,7 @@ class Registry:
             return {
                 row[0]
                 for row in rows.execute(
-                    "SELECT DISTINCT algorithm FROM versions WHERE public AND unpublished_at IS NULL"
+                    "SELECT DISTINCT algorithm FROM versions WHERE public = 1 AND unpublished_at IS NULL"
                 )
             }
 
@@ -184,7 +182,7 @@ class Registry:
         """Whether an algorithm has a public version."""
 
         def ask() -> bool:
-            query = "SELECT 1 FROM versions WHERE algorithm = ? AND public AND unpublished_at IS NULL LIMIT 1"
+            query = "SELECT 1 FROM versions WHERE algorithm = ? AND public = 1 AND unpublished_at IS NULL LIMIT 1"
             with self.database.read() as rows:
                 return rows.execute(query, (algorithm.id,)).fetchone() is not None
 
@@ -263,7 +261,7 @@ class Registry:
 
     def publish_in(
         self,
-        rows: sqlite3.Connection,
+        rows: Rows,
         owner: str,
         name: str,
         number: Number,
@@ -317,7 +315,7 @@ class Registry:
             found: Number | None = rows.execute(query, (algorithm.id,)).fetchone()
         return found
 
-    def _refuse_existing(self, rows: sqlite3.Connection, algorithm: Algorithm, number: Number) -> None:
+    def _refuse_existing(self, rows: Rows, algorithm: Algorithm, number: Number) -> None:
         numbers: list[Number] = rows.execute(
             "SELECT major, minor, revision FROM versions WHERE algorithm = ?", (algorithm.id,)
         ).fetchall()
@@ -332,9 +330,7 @@ class Registry:
                 f"--version {major}.{minor}.{revision + 1}, or {major}.{minor + 1}.0",
             )
 
-    def _ensure_build(
-        self, rows: sqlite3.Connection, algorithm: Algorithm, build: Build, started_at: float, now: float
-    ) -> str:
+    def _ensure_build(self, rows: Rows, algorithm: Algorithm, build: Build, started_at: float, now: float) -> str:
         rows.execute(
             "INSERT INTO builds"
             " (id, algorithm, commit_hash, source, python, module, log, started_at, finished_at, status)"
@@ -375,7 +371,7 @@ class Registry:
 
     def _find_build(self, algorithm: Algorithm, commit: str | None) -> Version | None:
         with self.database.read() as rows:
-            found = rows.execute(_BUILD_QUERY, (algorithm.id, commit, commit)).fetchone()
+            found = rows.execute(_BUILD_QUERY, (algorithm.id, commit)).fetchone()
         return self._version(algorithm, found) if found else None
 
     def _version(self, algorithm: Algorithm, row: tuple[object, ...]) -> Version:
@@ -428,7 +424,7 @@ def _float(value: object) -> float:
     return value
 
 
-def _ensure_algorithm(rows: sqlite3.Connection, owner: str, name: str, now: float) -> Algorithm:
+def _ensure_algorithm(rows: Rows, owner: str, name: str, now: float) -> Algorithm:
     rows.execute(
         "INSERT INTO algorithms (id, owner, name, created_at)"
         " VALUES (?, (SELECT name FROM accounts WHERE name = ?), ?, ?) ON CONFLICT (owner, name) DO NOTHING",

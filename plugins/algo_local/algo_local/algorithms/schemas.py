@@ -34,15 +34,19 @@ class Schemas(NamedTuple):
 
 def schemas_of(build: Build) -> Schemas:
     """The schemas of a build, whose files never change; none if they cannot be read."""
-    return _schemas_of(str(build.source), build.module)
+    try:
+        return _schemas_of(str(build.source), build.module)
+    except (BuildError, OSError):
+        return Schemas()
 
 
 @lru_cache(maxsize=256)
 def _schemas_of(source: str, module: str) -> Schemas:
-    try:
-        return read_schemas(Path(source), module)
-    except (BuildError, OSError):
-        return Schemas()
+    tree = Path(source)
+    found = read_schemas(tree, module)
+    if found == Schemas() and not tree.is_dir():
+        raise FileNotFoundError(source)  # it may still come, so that this is not remembered
+    return found
 
 
 def read_schemas(tree: Path, module: str) -> Schemas:

@@ -17,13 +17,12 @@ from algo_local.backups.entries import FILE, GIT_FILES, LINK, PROGRAM, Entry, en
 from algo_local.backups.manifest import Manifest, Part
 from algo_local.backups.sorting import in_order
 from algo_local.backups.tables import KEYS, lines_of
-from algo_local.metadata.database import SCHEMA_VERSION
+from algo_local.metadata.sqlite import SCHEMA_VERSION
 from algo_local.names import encode_file_name
 from algo_local.vault import KEY_FILE
 
 if TYPE_CHECKING:
-    import sqlite3
-
+    from algo_local.metadata.database import Rows
     from algo_local.platform import Platform
 
 _COMPILED = "__pycache__"
@@ -79,7 +78,7 @@ class Backup:
         self._sink.finish(manifest)
         return manifest
 
-    def _table(self, rows: sqlite3.Connection, table: str) -> Part:
+    def _table(self, rows: Rows, table: str) -> Part:
         lines = lines_of(rows, table, with_secrets=self._with_secrets)
         part = self._lines(in_order(lines, self._sink.scratch()))
         self._digest.update(f"{table} {part.lines} {part.sha256}\n".encode())
@@ -186,7 +185,7 @@ class Backup:
 class _Named:
     """What rows of one moment name."""
 
-    def __init__(self, rows: sqlite3.Connection) -> None:
+    def __init__(self, rows: Rows) -> None:
         def column(query: str) -> list[str]:
             return sorted(row[0] for row in rows.execute(query).fetchall())
 

@@ -20,7 +20,8 @@ from algo_local.backups.manifest import HEADER, LARGEST, MANIFEST, Damaged, Mani
 from algo_local.backups.tables import KEYS, clear, load, values_of
 from algo_local.data.directory import DirectoryObjects
 from algo_local.execution.keeper import keeper_of
-from algo_local.metadata.database import SCHEMA_VERSION, Database
+from algo_local.metadata.database import Database, IntegrityError
+from algo_local.metadata.sqlite import SCHEMA_VERSION, SqliteDatabase
 from algo_local.metadata.store import Metadata
 from algo_local.names import decode_file_name
 from algo_local.platform import DATABASE_FILES, OWN_PARTS, Platform
@@ -241,7 +242,7 @@ class Restoration:
             if keeper := keeper_of(self._root):
                 keeper.stop()
             running = any(is_held(path) for path in (self._root / RUNNING).glob("*.lock"))
-            if running or Database(self._root / DATABASE).is_open_elsewhere():
+            if running or SqliteDatabase(self._root / DATABASE).is_open_elsewhere():
                 raise AlgoError(
                     f"A process uses the platform in {self._root}",
                     "End it (algo local serve, or a command that runs), then restore again",
@@ -287,7 +288,7 @@ class Filling:
             report(entry.size, entry.path)
         for name in DATABASE_FILES:  # of what was interrupted
             (self._new / name).unlink(missing_ok=True)
-        with contextlib.closing(Database(self._new / DATABASE)) as database:
+        with contextlib.closing(SqliteDatabase(self._new / DATABASE)) as database:
             insert_rows(self._contents, database)
             self._describe(Metadata(database))
 
@@ -377,14 +378,12 @@ class Filling:
 
 def insert_rows(contents: Contents, database: Database) -> None:
     """Replace all rows of a database, in one transaction. Damaged if they do not fit together."""
-    import sqlite3
-
     try:
         with database.write(to_disk=True) as rows:
             clear(rows)
             for table in KEYS:
                 load(rows, table, contents.rows(table))
-    except (sqlite3.IntegrityError, OverflowError, UnicodeEncodeError) as error:
+    except (IntegrityError, OverflowError, UnicodeEncodeError) as error:
         raise Damaged(f"The rows of the backup do not fit together: {error}") from None
 
 

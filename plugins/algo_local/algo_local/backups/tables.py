@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from algo_local.backups.manifest import Damaged
 
 if TYPE_CHECKING:
-    import sqlite3
+    from algo_local.metadata.database import Rows
 
 KEYS: dict[str, tuple[str, ...]] = {
     "settings": ("name",),
@@ -56,7 +56,7 @@ PAGE = 500
 """Rows that are read, or written, by one statement."""
 
 
-def lines_of(rows: sqlite3.Connection, table: str, *, with_secrets: bool = True) -> Iterator[bytes]:
+def lines_of(rows: Rows, table: str, *, with_secrets: bool = True) -> Iterator[bytes]:
     """The rows of a table, each as a JSON object on a line, in the order of the key as the database sees it."""
     key = ", ".join(KEYS[table])
     marks = ", ".join("?" * len(KEYS[table]))
@@ -78,13 +78,13 @@ def lines_of(rows: sqlite3.Connection, table: str, *, with_secrets: bool = True)
         after = tuple(last[name] for name in KEYS[table])
 
 
-def clear(rows: sqlite3.Connection) -> None:
+def clear(rows: Rows) -> None:
     """Delete all rows inside a transaction, those included that every new platform has."""
     for table in (*DERIVED, *reversed(KEYS)):
         rows.execute(f"DELETE FROM {table}")
 
 
-def load(rows: sqlite3.Connection, table: str, lines: Iterable[bytes]) -> None:
+def load(rows: Rows, table: str, lines: Iterable[bytes]) -> None:
     """Insert rows from their lines inside a transaction.
 
     Raises:

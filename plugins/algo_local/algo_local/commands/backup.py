@@ -92,7 +92,7 @@ def _written(place: Path) -> Iterator[None]:
 def _sink(app: App, target: str, place: Path) -> Iterator[Sink]:
     """Where a backup goes; with a file, it appears when it is whole."""
     from algo_local.backups.archive import DirectoryStore, TarSink, compressing, exclusively
-    from algo_local.metadata.database import SCHEMA_VERSION
+    from algo_local.metadata.sqlite import SCHEMA_VERSION
 
     status = None if target == STREAM else status_of(place)
     is_stream = target == STREAM or bool(status and not stat.S_ISREG(status.st_mode) and not _is_dir(status))

@@ -20,10 +20,9 @@ from algo_core.errors import AlreadyExists, NotFoundError, PlatformError, Reques
 from algo_core.files import replacing
 from algo_core.storage.contract import Storage
 from algo_core.storage.uri import HOSTED, LOCAL
-from algo_local.metadata.database import Database
 
 if TYPE_CHECKING:
-    import sqlite3
+    from algo_local.metadata.database import Database, Rows
 
 Opener = Callable[[str, Mapping[str, Any]], Storage]
 """Opens a store by its scheme and options; raises ConfigError if it cannot."""
@@ -148,7 +147,7 @@ class Connectors:
                 rows.execute("UPDATE connectors SET is_default = 0 WHERE owner = ? AND scheme = ?", values)
             rows.execute(
                 "UPDATE connectors SET path = coalesce(?, path), writable = coalesce(?, writable),"
-                " is_default = ? OR is_default WHERE id = ?",
+                " is_default = CASE WHEN ? = 1 THEN 1 ELSE is_default END WHERE id = ?",
                 (path, writable, bool(default), connector.id),
             )
         with self._lock:
@@ -206,7 +205,7 @@ def parse_name(name: str) -> tuple[str, str]:
     return match[1], match[2] or ""
 
 
-def _rows(rows: sqlite3.Connection, condition: str, *values: str) -> list[AccountConnector]:
+def _rows(rows: Rows, condition: str, *values: str) -> list[AccountConnector]:
     found = rows.execute(f"SELECT {_COLUMNS} FROM connectors WHERE {condition}", values).fetchall()
     return [_connector(*row) for row in found]
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import itertools
@@ -19,6 +20,7 @@ import pytest
 from algo_core.errors import NotFoundError, RequestRefused
 from algo_local.data.objects import BLOCK, IN_MEMORY, FileInfo, Objects
 from algo_local.names import encode_file_name
+from algo_local.refusals import ConditionFailed
 
 NAMES = (
     *("a", "A", "a b", "a+b", "a%b", "%41", "a/b", "/", "//", ".", "..", ".x", "x.", "~", "\x00", "\n", "\r\n", "\x7f"),
@@ -32,10 +34,10 @@ LARGE = b"".join(hashlib.sha256(number.to_bytes(4, "big")).digest() for number i
 _numbers = itertools.count(1)
 
 
-def put(objects: Objects, directory: str, name: str, content: bytes) -> FileInfo:
+def put(objects: Objects, directory: str, name: str, content: bytes, *, replaces: str | None = None) -> FileInfo:
     """Store a file."""
     with objects.receive(io.BytesIO(content).read, len(content)) as received:
-        return objects.place(received, directory, name)
+        return objects.place(received, directory, name, replaces=replaces)
 
 
 def get(objects: Objects, directory: str, name: str) -> bytes | None:
@@ -53,6 +55,12 @@ def _rest(content: BinaryIO | bytes) -> bytes:
 
 class ObjectsContract:
     """Tests of the contract `algo_local.data.objects.Objects`; override `make`."""
+
+    compares = True
+    """Whether files can be replaced on a condition."""
+
+    writers = 4
+    """Writers that do so at once."""
 
     def make(self, place: Path) -> Objects:
         """Objects of which the state is at a place; the same for the same place, as another process would open it."""
@@ -180,6 +188,43 @@ class ObjectsContract:
                 assert size > IN_MEMORY
             else:
                 assert read == content
+
+    def test_a_file_is_replaced_on_a_condition(self, objects: Objects, another: Objects, directory: str) -> None:
+        if not self.compares:
+            with pytest.raises(RequestRefused, match="cannot replace a file on a condition"):
+                put(objects, directory, "f", b"x", replaces="")
+            assert objects.names(directory) == []
+            return
+        for number, size in enumerate((10, len(LARGE))):
+            name = f"f{number}"
+            first = put(objects, directory, name, LARGE[:size], replaces="")
+            with pytest.raises(ConditionFailed):
+                put(another, directory, name, b"other", replaces="")
+            second = put(another, directory, name, LARGE[:size][::-1], replaces=first.identity)
+            assert second.identity != first.identity
+            with pytest.raises(ConditionFailed):
+                put(objects, directory, name, b"other", replaces=first.identity)
+            assert get(objects, directory, name) == LARGE[:size][::-1]
+            assert objects.remove(directory, name)
+            with pytest.raises(ConditionFailed):
+                put(objects, directory, name, b"other", replaces=second.identity)
+            assert objects.names(directory) == []
+
+    def test_of_several_at_once_one_succeeds(self, objects: Objects, another: Objects, directory: str) -> None:
+        identity = ""
+        for turn in range(4 if self.compares else 0):
+
+            def attempt(number: int, turn: int = turn, identity: str = identity) -> FileInfo | None:
+                content = f"{turn} {number}".encode()
+                with contextlib.suppress(ConditionFailed):
+                    return put((objects, another)[number % 2], directory, "f", content, replaces=identity)
+                return None
+
+            with ThreadPoolExecutor(self.writers) as pool:
+                (won,) = filter(None, pool.map(attempt, range(4)))
+            assert (found := objects.info(directory, "f"))
+            assert found.identity == won.identity
+            identity = won.identity
 
     def test_what_does_not_exist(self, objects: Objects, directory: str) -> None:
         nowhere = objects.collection("jane", "nowhere", "id-nowhere")

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Union
 
 from algo_core.errors import NotFoundError
+from algo_core.locks import acquire
 from algo_local.data.incoming import DiskErrors, Incoming, ReceivedFile, entries
 from algo_local.data.objects import (
     IN_MEMORY,
@@ -33,6 +34,7 @@ from algo_local.data.objects import (
 )
 from algo_local.data.open_listings import OpenListings
 from algo_local.names import decode_file_name, encode_file_name
+from algo_local.refusals import ConditionFailed
 
 if TYPE_CHECKING:
     from algo_local.data.objects import Received
@@ -157,23 +159,44 @@ class DirectoryObjects:
         self._sweep()
         return self._incoming.receive(read, length, md5)
 
-    def place(self, received: Received, directory: Directory, name: str, modified: float | None = None) -> FileInfo:
+    def place(
+        self,
+        received: Received,
+        directory: Directory,
+        name: str,
+        modified: float | None = None,
+        *,
+        replaces: str | None = None,
+    ) -> FileInfo:
         """Give a received file its name, replacing an older one.
 
         Raises:
             NotFoundError: if the directory does not exist (any more).
+            ConditionFailed: if the file that it `replaces` is another one.
         """
         assert isinstance(received, ReceivedFile)
+        path = _path(directory, name)
         with DiskErrors():
             if modified is not None:
                 os.utime(received.path, (modified, modified))
                 received.status = os.stat(received.path)
             try:
-                os.replace(received.path, _path(directory, name))
+                lock = _lock(directory, shared=replaces is None)
+                try:
+                    if replaces is not None:
+                        self._compare(directory, name, replaces)
+                    os.replace(received.path, path)
+                finally:
+                    os.close(lock)
             except (FileNotFoundError, NotADirectoryError):
                 raise NotFoundError("The directory does not exist") from None
         received.is_placed = True
         return _info_of(name, received.status)
+
+    def _compare(self, directory: Directory, name: str, identity: str) -> None:
+        found = self.info(directory, name)
+        if (found.identity if found else "") != identity:
+            raise ConditionFailed(f"The file {name!r} is another one than the one to be replaced")
 
     def make(self, directory: Directory) -> None:
         """Create a directory and its parents, if missing."""
@@ -183,9 +206,13 @@ class DirectoryObjects:
     def remove(self, directory: Directory, name: str) -> bool:
         """Delete a file; whether there was one."""
         try:
-            with DiskErrors("deleted", FileNotFoundError):
-                os.unlink(_path(directory, name))
-        except FileNotFoundError:
+            with DiskErrors("deleted", FileNotFoundError, NotADirectoryError):
+                lock = _lock(directory, shared=True)
+                try:
+                    os.unlink(_path(directory, name))
+                finally:
+                    os.close(lock)
+        except (FileNotFoundError, NotADirectoryError):
             return False
         return True
 
@@ -295,6 +322,13 @@ def _older(paths: Iterable[Path], seconds: float) -> Iterator[Path]:
         with contextlib.suppress(OSError):
             if os.lstat(path).st_mtime < limit:
                 yield path
+
+
+def _lock(directory: Directory, *, shared: bool) -> int:
+    """A descriptor that keeps a directory's files from being replaced on a condition, or else from any change."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    acquire(descriptor, wait=True, shared=shared)
+    return descriptor
 
 
 def _path(directory: Directory, name: str) -> bytes:

@@ -18,6 +18,7 @@ from algo_local.data.objects import BLOCK, FileInfo, Objects, Read
 from algo_local.data.path_resolver import Branch, FileLocation, Location, PathResolver, Space
 from algo_local.metadata.store import EVERYBODY, OWN_ALGORITHMS, Acl, Metadata, collection_acl
 from algo_local.names import COLLECTION_LIMIT, check_name
+from algo_local.refusals import ConditionFailed
 
 PAGE_SIZE = 1000
 """Entries of one page of a listing."""
@@ -138,11 +139,13 @@ class HostedData:
         md5: str | None = None,
         *,
         media_type: str = "",
+        replaces: frozenset[str] | None = None,
     ) -> tuple[str, str]:
         """Store a file; return its URI and the MD5 of the content, in hexadecimal digits.
 
         `length` in bytes and `md5` are the sender's announcements, and are checked if given. `media_type` is kept
-        unless it says nothing.
+        unless it says nothing. With `replaces`, the file is stored only if the one that it replaces has one of these
+        MD5s (`*` for any), or if there is none and `replaces` is empty; else ConditionFailed is raised.
         """
         location = self._resolver.find(caller, path)
         if not isinstance(location, FileLocation):
@@ -150,18 +153,33 @@ class HostedData:
         self._check_writable(location.space)
         # A name that cannot be stored is refused before the content is taken in.
         stored_as = self._objects.relative(location.space.path, location.name)
+        identity = None if replaces is None else self._identity(location, replaces)
         with self._objects.receive(read, length, md5) as received:
             try:
-                info = self._objects.place(received, location.space.path, location.name)
+                info = self._objects.place(received, location.space.path, location.name, replaces=identity)
             except NotFoundError:
                 self._restore(location.space)
-                info = self._objects.place(received, location.space.path, location.name)
+                info = self._objects.place(received, location.space.path, location.name, replaces=identity)
             if not self._objects.keeps_empty:
                 self._check_existing(location.space)
             if info.size > self._objects.hashed_again:
                 self._metadata.remember_digest(stored_as, info.identity, received.md5)
             self._keep_media_type(stored_as, info, media_type)
         return location.uri, received.md5
+
+    def _identity(self, location: FileLocation, wanted: frozenset[str]) -> str:
+        """The identity of the file that is to be replaced; empty if there is to be none."""
+        if not wanted:
+            return ""
+        try:
+            found = self.open(location, whole=False)
+        except NotFoundError:
+            raise ConditionFailed(f"There is no file {location.uri} to be replaced") from None
+        if not isinstance(found.content, bytes):
+            found.content.close()
+        if not wanted & {"*", found.md5}:
+            raise ConditionFailed(f"{location.uri} is not the file that was to be replaced: its ETag is {found.md5}")
+        return found.info.identity
 
     def delete(self, caller: Caller, path: Sequence[str], *, force: bool) -> int:
         """Delete a file, or a directory if it is empty or `force` is set; the number of files deleted."""

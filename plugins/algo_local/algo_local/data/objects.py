@@ -131,12 +131,24 @@ class Objects(Protocol):
             RequestRefused: if the content does not match the announcement.
         """
 
-    def place(self, received: Received, directory: str, name: str, modified: float | None = None) -> FileInfo:
+    def place(
+        self,
+        received: Received,
+        directory: str,
+        name: str,
+        modified: float | None = None,
+        *,
+        replaces: str | None = None,
+    ) -> FileInfo:
         """Give a received file its name, replacing an older one.
 
         It was modified now, or at that time in seconds since the epoch, as far as files can be kept so here.
+        With `replaces`, only if the file has this identity, or if none exists and it is empty: that is compared in one
+        step with the replacement, so that of several writers at once exactly one succeeds.
 
         Raises:
+            ConditionFailed: if the file has another identity, exists, or does not exist any more.
+            RequestRefused: if a store cannot compare.
             NotFoundError: if the directory does not exist (any more), where `keeps_empty`.
         """
 

@@ -23,9 +23,17 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, BinaryIO, cast
 from urllib.parse import quote, unquote
 
-from algo_core.errors import AlgoError, AlreadyExists, ConfigError, ExitCode, NetworkError, NotFoundError
-from algo_core.storage.capabilities import OrderedStorage
-from algo_core.storage.contract import Entry, IsADirectory, Kind, NotADirectory, Storage
+from algo_core.errors import (
+    AlgoError,
+    AlreadyExists,
+    ConfigError,
+    ExitCode,
+    NetworkError,
+    NotFoundError,
+    RequestRefused,
+)
+from algo_core.storage.capabilities import ConditionalStorage, ConditionsIgnored, OrderedStorage
+from algo_core.storage.contract import Entry, IsADirectory, Kind, NotADirectory, Storage, VersionChanged
 from algo_local.data.incoming import DiskErrors, Incoming, ReceivedFile
 from algo_local.data.objects import (
     IN_MEMORY,
@@ -39,7 +47,7 @@ from algo_local.data.objects import (
 )
 from algo_local.data.store_file import StoreFile
 from algo_local.names import decode_file_name, encode_file_name
-from algo_local.refusals import StorageUnavailable
+from algo_local.refusals import ConditionFailed, StorageUnavailable
 
 if TYPE_CHECKING:
     from algo_core.storage.uri import DataUri
@@ -126,7 +134,10 @@ class StoreObjects:
         """A page of files in the order of their keys; one request where the store lists from any key on."""
         with self._errors:
             found, is_more = self._after(directory, _key_name(after) if after else "", limit)
-        files = [info for entry in found if (info := _listed(entry))]
+            files = [info for entry in found if (info := _listed(entry))]
+            while not files and found and is_more:  # none of them are files of the platform
+                found, is_more = self._after(directory, found[-1].name, limit)
+                files = [info for entry in found if (info := _listed(entry))]
         return Listing(files, files[-1].name if files and is_more else None)
 
     def _after(self, directory: str, after: str, limit: int) -> tuple[list[Entry], bool]:
@@ -214,14 +225,30 @@ class StoreObjects:
         self._begin()
         return self._incoming.receive(read, length, md5)
 
-    def place(self, received: Received, directory: str, name: str, modified: float | None = None) -> FileInfo:
-        """Send a received file: one request, or parts that become a file with the last one; its time is the store's."""
+    def place(
+        self,
+        received: Received,
+        directory: str,
+        name: str,
+        modified: float | None = None,
+        *,
+        replaces: str | None = None,
+    ) -> FileInfo:
+        """Send a received file: one request, or parts that become a file with the last one.
+
+        Raises:
+            ConditionFailed: if the file that it `replaces` is another one.
+            RequestRefused: if the store cannot compare that.
+        """
         assert isinstance(received, ReceivedFile)
         uri = self._file(directory, name)
         with DiskErrors("read"):
             file = io.FileIO(received.path)
         with file, self._errors:
-            entry = self._written(uri, file, received.size)
+            if replaces is None:
+                entry = self._written(uri, file, received.size)
+            else:
+                entry = self._replaced(uri, file, received.size, replaces)
             if entry.version is None or entry.size is None:
                 entry = self._storage.stat(uri)
         return _info(name, entry)
@@ -235,6 +262,17 @@ class StoreObjects:
             self._make(uri.parent)
             file.seek(0)
             return self._storage.write(uri, file, size)
+
+    def _replaced(self, uri: DataUri, file: io.FileIO, size: int, replaces: str) -> Entry:
+        if not isinstance(self._storage, ConditionalStorage):
+            raise _Incomparable(f"The object store {self._shown} cannot replace a file on a condition")
+        try:
+            return self._storage.write_if(uri, file, size, version=replaces or None)
+        except (AlreadyExists, VersionChanged):
+            name = _name_of(uri.name)
+            raise ConditionFailed(f"The file {name!r} is another one than the one to be replaced") from None
+        except ConditionsIgnored as error:
+            raise _Incomparable(f"The object store {self._shown} cannot do this: {error.message}") from None
 
     def make(self, directory: str) -> None:
         """Nothing: in a store, a directory is what has files."""
@@ -465,6 +503,10 @@ def _modified(entry: Entry) -> float:
     return entry.modified.timestamp() if entry.modified else time.time()
 
 
+class _Incomparable(RequestRefused):
+    """The store does not compare what is to be replaced."""
+
+
 class _StoreErrors:
     """Reports errors of the store as such; that a file does not exist is none. Any number of threads may use it."""
 
@@ -475,7 +517,7 @@ class _StoreErrors:
         pass
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if not isinstance(error, AlgoError) or isinstance(error, StorageUnavailable):
+        if not isinstance(error, AlgoError) or isinstance(error, (StorageUnavailable, ConditionFailed, _Incomparable)):
             return
         # A bucket that does not exist is told by a more special error than a file.
         if type(error) in {NotFoundError, IsADirectory, NotADirectory}:

@@ -12,9 +12,7 @@ from algo_local.metadata.store import insert_account
 from algo_local.refusals import Invalid, Missing, Taken
 
 if TYPE_CHECKING:
-    import sqlite3
-
-    from algo_local.metadata.database import Database
+    from algo_local.metadata.database import Database, Rows
 
 PROFILE = ("email", "fullname", "company_name", "company_role")
 """What a person's account says about them."""
@@ -74,7 +72,7 @@ class Accounts:
             if _rows(rows, "name = ?", name):
                 raise Taken(f"The name {name} is taken", ErrorCode.USERNAME_HAS_BEEN_TAKEN)
             email = profile.get("email", "")
-            if email and _rows(rows, "email = ? COLLATE NOCASE", email):
+            if email and _rows(rows, "lower(email) = lower(?)", email):
                 raise Taken(f"The e-mail address {email} is taken", ErrorCode.EMAIL_ADDRESS_HAS_BEEN_TAKEN)
             insert_account(rows, name)
             _set_profile(rows, name, profile)
@@ -113,15 +111,15 @@ class Accounts:
                 ("features", "account"),
                 ("accounts", "name"),
             ):
-                rows.execute(f"DELETE FROM {table} WHERE {column} = ? COLLATE NOCASE", (account.name,))
+                rows.execute(f"DELETE FROM {table} WHERE lower({column}) = lower(?)", (account.name,))
 
 
-def _set_profile(rows: sqlite3.Connection, name: str, profile: Mapping[str, str]) -> None:
+def _set_profile(rows: Rows, name: str, profile: Mapping[str, str]) -> None:
     for column in PROFILE:
         if column in profile:
             rows.execute(f"UPDATE accounts SET {column} = ? WHERE name = ?", (profile[column], name))
 
 
-def _rows(rows: sqlite3.Connection, condition: str, *values: object) -> list[Account]:
+def _rows(rows: Rows, condition: str, *values: object) -> list[Account]:
     found: list[Any] = rows.execute(f"SELECT {_COLUMNS} FROM accounts WHERE {condition}", values).fetchall()
     return [Account(name, id, bool(group), bool(admin), *profile) for name, id, group, admin, *profile in found]

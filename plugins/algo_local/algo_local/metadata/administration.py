@@ -11,9 +11,7 @@ from algo_local.error_codes import ErrorCode
 from algo_local.refusals import Missing, Taken
 
 if TYPE_CHECKING:
-    import sqlite3
-
-    from algo_local.metadata.database import Database
+    from algo_local.metadata.database import Database, Rows
 
 EVERYBODY = ""
 """In place of an account: the switch of all accounts without their own."""
@@ -71,7 +69,9 @@ class Administration:
 
     def switch(self, feature: str, account: str, enabled: bool) -> None:
         """Turn a feature on or off, for one account or for everybody."""
-        query = "INSERT INTO features VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET enabled = excluded.enabled"
+        query = (
+            "INSERT INTO features VALUES (?, ?, ?) ON CONFLICT (name, account) DO UPDATE SET enabled = excluded.enabled"
+        )
         with self._database.write() as rows:
             rows.execute(query, (feature, account, enabled))
 
@@ -143,7 +143,7 @@ class Administration:
         now = time.time()
         with self._database.write() as rows:
             rows.execute(
-                "INSERT INTO configuration VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+                "INSERT INTO configuration VALUES (?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET"
                 " value = excluded.value, media_type = excluded.media_type, updated_at = excluded.updated_at",
                 (name, value, media_type, now, now),
             )
@@ -158,6 +158,6 @@ class Administration:
 _INVITES = "SELECT code, comments, signup_credits, expires_at, created_at, created_by FROM invites"
 
 
-def _entries(rows: sqlite3.Connection, condition: str, *values: object) -> list[ConfigurationValue]:
+def _entries(rows: Rows, condition: str, *values: object) -> list[ConfigurationValue]:
     query = f"SELECT name, value, media_type, created_at, updated_at FROM configuration WHERE {condition}"
     return [ConfigurationValue(*row) for row in rows.execute(query, values).fetchall()]

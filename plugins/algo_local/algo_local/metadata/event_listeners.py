@@ -11,9 +11,7 @@ from algo_local.error_codes import ErrorCode
 from algo_local.refusals import Missing
 
 if TYPE_CHECKING:
-    import sqlite3
-
-    from algo_local.metadata.database import Database
+    from algo_local.metadata.database import Database, Rows
     from algo_local.vault import Vault
 
 
@@ -38,8 +36,8 @@ class EventListeners:
         """Make a listener for an account."""
         values = (owner, json.dumps(dict(attributes)), self._vault.encrypt(credentials))
         with self._database.write() as rows:
-            query = "INSERT INTO event_listeners (owner, attributes, credentials) VALUES (?, ?, ?)"
-            return EventListener(rows.execute(query, values).lastrowid or 0, owner, attributes)
+            query = "INSERT INTO event_listeners (owner, attributes, credentials) VALUES (?, ?, ?) RETURNING id"
+            return EventListener(rows.execute(query, values).fetchone()[0], owner, attributes)
 
     def of(self, owner: str) -> list[EventListener]:
         """The listeners of an account, oldest first."""
@@ -73,6 +71,6 @@ class EventListeners:
             rows.execute("DELETE FROM event_listeners WHERE id = ?", (listener.id,))
 
 
-def _rows(rows: sqlite3.Connection, condition: str, *values: object) -> list[EventListener]:
+def _rows(rows: Rows, condition: str, *values: object) -> list[EventListener]:
     query = f"SELECT id, owner, attributes FROM event_listeners WHERE {condition}"
     return [EventListener(id, owner, json.loads(text)) for id, owner, text in rows.execute(query, values).fetchall()]

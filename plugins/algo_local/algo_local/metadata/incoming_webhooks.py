@@ -13,9 +13,7 @@ from algo_local.error_codes import ErrorCode
 from algo_local.refusals import Invalid, Missing
 
 if TYPE_CHECKING:
-    import sqlite3
-
-    from algo_local.metadata.database import Database
+    from algo_local.metadata.database import Database, Rows
 
 MOST = 100
 """Webhooks of one account."""
@@ -97,6 +95,6 @@ def _digest(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
-def _read(rows: sqlite3.Connection, condition: str, *values: object) -> list[IncomingWebhook]:
+def _read(rows: Rows, condition: str, *values: object) -> list[IncomingWebhook]:
     query = f"SELECT {_COLUMNS} FROM incoming_webhooks WHERE {condition}"
     return [IncomingWebhook(*row) for row in rows.execute(query, values).fetchall()]

@@ -20,9 +20,7 @@ from algo_local.names import KEY_LENGTH
 from algo_local.refusals import Invalid, Missing, StorageUnavailable, Taken
 
 if TYPE_CHECKING:
-    import sqlite3
-
-    from algo_local.metadata.database import Database
+    from algo_local.metadata.database import Database, Rows
 
 ALGORITHM_KEY = "AlgorithmKey"
 ADMINISTRATOR_KEY = "PlatformAdminKey"
@@ -174,7 +172,7 @@ class Keys:
     def all(self) -> list[Key]:
         """All keys, oldest first."""
         with self._database.read() as rows:
-            return _rows(rows, "1 ORDER BY id")
+            return _rows(rows, "1 = 1 ORDER BY id")
 
     def of(self, owner: str) -> list[Key]:
         """The keys of an account, oldest first."""
@@ -220,7 +218,7 @@ class Keys:
         Raises:
             NotFoundError: if there is no such key.
         """
-        number = int(which) if which.isdecimal() else -1
+        number = int(which) if which.isdecimal() and len(which) < 19 else -1
         with self._database.write() as rows:
             found = _rows(rows, "digest = ? OR mask = ? OR id = ?", _digest(which), which, number)
             if len(found) != 1:
@@ -278,7 +276,7 @@ def _permissions(text: str) -> Permissions:
     return Permissions.of(json.loads(text))
 
 
-def _rows(rows: sqlite3.Connection, condition: str, *values: object) -> list[Key]:
+def _rows(rows: Rows, condition: str, *values: object) -> list[Key]:
     found: Iterable[Any] = rows.execute(f"SELECT {_COLUMNS} FROM keys WHERE {condition}", values)
     return [
         Key(

@@ -1,21 +1,34 @@
-"""Opens the database of a state: a file of its directory, or a server."""
+"""Opens the database of a state: a file of its directory, or one on a server."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from algo_core.errors import ConfigError
-from algo_local.metadata.database import Database
-from algo_local.state import DATABASE, METADATA_VARIABLE, State, place
+from algo_local.metadata.sqlite import SqliteDatabase
+from algo_local.state import DATABASE, State, place
+
+if TYPE_CHECKING:
+    from algo_local.metadata.database import Database
+
+_PACKAGES = ("sqlalchemy", "psycopg", "psycopg_binary", "alembic")
 
 
 def open_database(state: State) -> Database:
-    """The database of a state; nothing is read or created before it is used.
+    """The database of a state; nothing is read, connected or created before it is used.
 
     Raises:
-        ConfigError: if its URL names what is not supported.
+        ConfigError: if its URL needs packages that are not installed.
     """
-    if state.metadata:
+    if not state.metadata:
+        return SqliteDatabase(state.root / DATABASE)
+    try:
+        from algo_local.metadata.postgresql.database import PostgresqlDatabase
+    except ImportError as error:  # also psycopg's own, where libpq is missing
+        if (error.name or "psycopg").partition(".")[0] not in _PACKAGES:
+            raise
         raise ConfigError(
-            f"This algo-local cannot open {place(state.metadata)}: it supports SQLite, in the directory",
-            f"Leave out --metadata and unset {METADATA_VARIABLE}",
-        )
-    return Database(state.root / DATABASE)
+            f"The database at {place(state.metadata)} needs packages that are not installed",
+            "Install them: pip install 'algo-local[postgres]'",
+        ) from error
+    return PostgresqlDatabase(state.metadata)

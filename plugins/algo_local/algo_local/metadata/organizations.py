@@ -14,10 +14,8 @@ from algo_local.metadata.store import insert_account
 from algo_local.refusals import Invalid, Missing, Taken
 
 if TYPE_CHECKING:
-    import sqlite3
-
     from algo_local.metadata.accounts import Account
-    from algo_local.metadata.database import Database
+    from algo_local.metadata.database import Database, Rows
 
 OWNER = "owner"
 MEMBER = "member"
@@ -122,7 +120,7 @@ class Organizations:
     def all(self) -> list[Organization]:
         """All of them, by name."""
         with self._database.read() as rows:
-            return _rows(rows, "1 ORDER BY o.name")
+            return _rows(rows, "1 = 1 ORDER BY o.name")
 
     def members(self, organization: str) -> list[tuple[str, str]]:
         """Accounts and their roles, by name; those who are invited as well."""
@@ -180,7 +178,7 @@ class Organizations:
             raise Missing(f"No organization {value[:100]}", ErrorCode.ORGANIZATION_NOT_FOUND)
         return found[0]
 
-    def _check(self, rows: sqlite3.Connection, name: str, type_id: str, external_id: str | None) -> None:
+    def _check(self, rows: Rows, name: str, type_id: str, external_id: str | None) -> None:
         if not rows.execute("SELECT 1 FROM organization_types WHERE id = ?", (type_id,)).fetchone():
             raise Invalid(f"No organization type {type_id[:100]}", ErrorCode.ORGANIZATION_TYPE_NOT_FOUND)
         query = "SELECT 1 FROM organizations WHERE external_id = ? AND name != ?"
@@ -189,14 +187,13 @@ class Organizations:
             raise Taken(message, ErrorCode.ORGANIZATION_ALREADY_EXISTS)
 
 
-def _set_role(rows: sqlite3.Connection, organization: str, account: str, role: str) -> None:
-    rows.execute(
-        "INSERT INTO members VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET role = excluded.role",
-        (organization, account, role, time.time()),
-    )
+def _set_role(rows: Rows, organization: str, account: str, role: str) -> None:
+    conflict = "ON CONFLICT (organization, account) DO UPDATE SET role = excluded.role"
+    values = (organization, account, role, time.time())
+    rows.execute(f"INSERT INTO members VALUES (?, ?, ?, ?) {conflict}", values)
 
 
-def _keep_an_owner(rows: sqlite3.Connection, organization: str, account: str) -> None:
+def _keep_an_owner(rows: Rows, organization: str, account: str) -> None:
     """Raise Invalid if an account is the only owner."""
     query = "SELECT account FROM members WHERE organization = ? AND role = ?"
     owners = [row[0].lower() for row in rows.execute(query, (organization, OWNER))]
@@ -205,7 +202,7 @@ def _keep_an_owner(rows: sqlite3.Connection, organization: str, account: str) ->
         raise Invalid(message, ErrorCode.ORGANIZATION_REQUIRES_OWNER)
 
 
-def _rows(rows: sqlite3.Connection, condition: str, *values: object) -> list[Organization]:
+def _rows(rows: Rows, condition: str, *values: object) -> list[Organization]:
     query = f"SELECT {_COLUMNS} FROM organizations o JOIN accounts a ON a.name = o.name WHERE {condition}"
     return [
         Organization(name, identifier, type_id, external_id, json.loads(attributes), created_at)

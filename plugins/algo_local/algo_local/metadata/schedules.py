@@ -13,9 +13,7 @@ from algo_local.error_codes import ErrorCode
 from algo_local.refusals import Invalid, Missing
 
 if TYPE_CHECKING:
-    import sqlite3
-
-    from algo_local.metadata.database import Database
+    from algo_local.metadata.database import Database, Rows
 
 MOST = 100
 """Schedules of one account."""
@@ -184,6 +182,6 @@ def _following(schedule: Schedule, now: float) -> tuple[bool, float, int]:
     return (True, schedule.after(moment), missed) if moment <= now else (False, moment, missed)
 
 
-def _read(rows: sqlite3.Connection, condition: str, *values: object) -> list[Schedule]:
+def _read(rows: Rows, condition: str, *values: object) -> list[Schedule]:
     query = f"SELECT {_COLUMNS} FROM schedules WHERE {condition}"
     return [Schedule(*row) for row in rows.execute(query, values).fetchall()]

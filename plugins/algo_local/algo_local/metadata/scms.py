@@ -13,9 +13,7 @@ from algo_local.error_codes import ErrorCode
 from algo_local.refusals import Invalid, Missing, Taken
 
 if TYPE_CHECKING:
-    import sqlite3
-
-    from algo_local.metadata.database import Database
+    from algo_local.metadata.database import Database, Rows
     from algo_local.vault import Vault
 
 _COLUMNS = "id, name, provider, enabled, is_default, urls"
@@ -60,7 +58,7 @@ class Scms:
     def all(self) -> list[Scm]:
         """The hosts, by their names."""
         with self._database.read() as rows:
-            return _rows(rows, "1 ORDER BY name, id")
+            return _rows(rows, "1 = 1 ORDER BY name, id")
 
     def get(self, identifier: str) -> Scm:
         """A host by its id. Missing if there is none."""
@@ -71,7 +69,7 @@ class Scms:
         """Add a host. Taken if another one has this id or this address."""
         made = Scm(identifier or str(uuid.uuid4()), name, provider, enabled, False, urls)
         with self._database.write() as rows:
-            if any(found.id == made.id or found.urls["web"] == urls["web"] for found in _rows(rows, "1")):
+            if any(found.id == made.id or found.urls["web"] == urls["web"] for found in _rows(rows, "1 = 1")):
                 raise Taken("There is a source host with this id or address already", ErrorCode.SCM_CONFLICT)
             values = (made.id, name, provider, int(enabled), 0, json.dumps(dict(urls)))
             rows.execute(f"INSERT INTO scms ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)", values)
@@ -109,14 +107,15 @@ class Scms:
         with self._database.write() as rows:
             if identifier is not None and not _one(rows, identifier).enabled:
                 raise Invalid("The source host is disabled", ErrorCode.SCM_DISABLED)
-            rows.execute("UPDATE scms SET is_default = (id = coalesce(?, ''))", (identifier,))
+            rows.execute("UPDATE scms SET is_default = CASE WHEN id = ? THEN 1 ELSE 0 END", (identifier or "",))
 
     def connect(self, identifier: str, account: str, username: str, password: str) -> None:
         """Remember as whom an account fetches from a host."""
         value = self._vault.encrypt(json.dumps([username, password]))
         with self._database.write() as rows:
             _one(rows, identifier)
-            rows.execute("INSERT OR REPLACE INTO scm_tokens VALUES (?, ?, ?)", (identifier, account, value))
+            conflict = "ON CONFLICT (scm, account) DO UPDATE SET value = excluded.value"
+            rows.execute(f"INSERT INTO scm_tokens VALUES (?, ?, ?) {conflict}", (identifier, account, value))
 
     def login(self, identifier: str, account: str) -> tuple[str, str] | None:
         """As whom an account fetches from a host: name and password; None if it has not said."""
@@ -129,7 +128,7 @@ class Scms:
         return username, password
 
     @staticmethod
-    def place(rows: sqlite3.Connection, algorithm: str, identifier: str, repository: str) -> None:
+    def place(rows: Rows, algorithm: str, identifier: str, repository: str) -> None:
         """Say inside a transaction where a new algorithm has its sources. Missing, or Invalid for a disabled host."""
         if not _one(rows, identifier).enabled:
             raise Invalid("The source host is disabled", ErrorCode.SCM_DISABLED)
@@ -152,14 +151,14 @@ class Scms:
             rows.execute("DELETE FROM scm_tokens WHERE account = ?", (account,))
 
 
-def _one(rows: sqlite3.Connection, identifier: str) -> Scm:
+def _one(rows: Rows, identifier: str) -> Scm:
     found = _rows(rows, "id = ?", identifier)
     if not found:
         raise Missing(f"No source host {identifier[:50]}", ErrorCode.SCM_CONFIGURATION_NOT_FOUND)
     return found[0]
 
 
-def _rows(rows: sqlite3.Connection, condition: str, *values: Any) -> list[Scm]:
+def _rows(rows: Rows, condition: str, *values: Any) -> list[Scm]:
     found = rows.execute(f"SELECT {_COLUMNS} FROM scms WHERE {condition}", values).fetchall()
     return [
         Scm(identifier, name, provider, bool(enabled), bool(is_default), json.loads(urls))

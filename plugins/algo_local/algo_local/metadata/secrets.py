@@ -11,9 +11,7 @@ from algo_local.error_codes import ErrorCode
 from algo_local.refusals import Invalid, Missing, Taken
 
 if TYPE_CHECKING:
-    import sqlite3
-
-    from algo_local.metadata.database import Database
+    from algo_local.metadata.database import Database, Rows
     from algo_local.vault import Vault
 
 RESERVED = ("ALGORITHMIA_", "LD_", "PYTHON", "ALGO_")
@@ -97,7 +95,7 @@ class Secrets:
             found = _one(rows, algorithm, identifier)
             rows.execute("DELETE FROM secrets WHERE id = ?", (found.id,))
 
-    def _check_free(self, rows: sqlite3.Connection, algorithm: str, secret_key: str) -> None:
+    def _check_free(self, rows: Rows, algorithm: str, secret_key: str) -> None:
         if _rows(rows, "algorithm = ? AND secret_key = ?", algorithm, secret_key):
             message = f"The algorithm has a secret {secret_key} already"
             raise Taken(message, ErrorCode.SECRET_METADATA_CONSTRAINT_VIOLATION)
@@ -110,13 +108,13 @@ def check_variable(name: str) -> None:
         raise Invalid(message, ErrorCode.SECRET_METADATA_CONSTRAINT_VIOLATION)
 
 
-def _one(rows: sqlite3.Connection, algorithm: str, identifier: str) -> Secret:
+def _one(rows: Rows, algorithm: str, identifier: str) -> Secret:
     found = _rows(rows, "algorithm = ? AND id = ?", algorithm, identifier.lower())
     if not found:
         raise Missing(f"No secret {identifier[:50]}", ErrorCode.SECRET_NOT_FOUND)
     return found[0]
 
 
-def _rows(rows: sqlite3.Connection, condition: str, *values: str) -> list[Secret]:
+def _rows(rows: Rows, condition: str, *values: str) -> list[Secret]:
     query = f"SELECT {_COLUMNS} FROM secrets WHERE {condition}"
     return [Secret(*row) for row in rows.execute(query, values).fetchall()]

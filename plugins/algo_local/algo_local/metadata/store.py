@@ -8,11 +8,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
-from algo_local.metadata.database import Database
 from algo_local.names import check_owner
 
 if TYPE_CHECKING:
-    import sqlite3
+    from algo_local.metadata.database import Database, Rows
 
 Acl = tuple[str, ...]
 """Who may read a collection besides its owner; nobody, or one of the two below (API section 4.6)."""
@@ -72,7 +71,7 @@ class Metadata:
 
         def ask() -> bool:
             with self.database.read() as rows:
-                query = "SELECT 1 FROM accounts WHERE name = ? AND is_administrator"
+                query = "SELECT 1 FROM accounts WHERE name = ? AND is_administrator = 1"
                 return rows.execute(query, (account,)).fetchone() is not None
 
         return self.database.remembered(("administrator", account), ask)
@@ -145,9 +144,7 @@ class Metadata:
             )
             return changed.rowcount > 0
 
-    def insert_collection(
-        self, rows: sqlite3.Connection, owner: str, name: str, acl: Acl, identifier: str | None = None
-    ) -> str:
+    def insert_collection(self, rows: Rows, owner: str, name: str, acl: Acl, identifier: str | None = None) -> str:
         """Record a collection inside a transaction; its id, which is new unless it is given."""
         import uuid
 
@@ -158,7 +155,7 @@ class Metadata:
         )
         return identifier
 
-    def delete_collection(self, rows: sqlite3.Connection, owner: str, name: str) -> None:
+    def delete_collection(self, rows: Rows, owner: str, name: str) -> None:
         """Forget a collection inside a transaction."""
         rows.execute("DELETE FROM collections WHERE owner = ? AND name = ?", (owner, name))
 
@@ -171,7 +168,11 @@ class Metadata:
     def remember_digest(self, path: str, identity: str, md5: str) -> None:
         """Remember a file's MD5, in hexadecimal digits, so that it need not be read again to know it."""
         with self.database.write() as rows:
-            rows.execute("INSERT OR REPLACE INTO digests VALUES (?, ?, ?)", (path, identity, md5))
+            rows.execute(
+                "INSERT INTO digests VALUES (?, ?, ?)"
+                " ON CONFLICT (path) DO UPDATE SET identity = excluded.identity, md5 = excluded.md5",
+                (path, identity, md5),
+            )
 
     def media_type(self, path: str, identity: str) -> str | None:
         """The media type that came with a file, if it is still the same file."""
@@ -192,7 +193,11 @@ class Metadata:
     def remember_media_type(self, path: str, identity: str, media_type: str) -> None:
         """Remember the media type that came with a file."""
         with self.database.write() as rows:
-            rows.execute("INSERT OR REPLACE INTO media_types VALUES (?, ?, ?)", (path, identity, media_type))
+            rows.execute(
+                "INSERT INTO media_types VALUES (?, ?, ?)"
+                " ON CONFLICT (path) DO UPDATE SET identity = excluded.identity, type = excluded.type",
+                (path, identity, media_type),
+            )
 
     def forget_files(self, directory: str) -> None:
         """Forget the MD5s and media types of all files of a directory."""
@@ -214,7 +219,7 @@ def _within(directory: str) -> tuple[str, str]:
     return f"{directory}/", f"{directory}0"
 
 
-def insert_account(rows: sqlite3.Connection, name: str) -> None:
+def insert_account(rows: Rows, name: str) -> None:
     """Make an account inside a transaction, unless it is there. Raises RequestRefused for an impossible name."""
     import uuid
 
@@ -224,7 +229,7 @@ def insert_account(rows: sqlite3.Connection, name: str) -> None:
     )
 
 
-def collection_acl(rows: sqlite3.Connection, owner: str, name: str, identifier: str = "") -> Acl | None:
+def collection_acl(rows: Rows, owner: str, name: str, identifier: str = "") -> Acl | None:
     """The ACL of a collection as a transaction sees it; None if there is no such collection, or not with this id."""
     query = "SELECT acl, id FROM collections WHERE owner = ? AND name = ?"
     found = rows.execute(query, (owner, name)).fetchone()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from algo_local.execution.process_tree import children, command_of, resident_bytes
 
 if TYPE_CHECKING:
-    import sqlite3
+    from algo_local.metadata.database import Rows
 
 SHARES = (0.5, 0.9, 0.99)
 MOST_ROWS = 20_000
@@ -97,7 +97,7 @@ def percentiles(latencies: Sequence[float]) -> list[float]:
     return [round(ordered[max(0, -int(-share * len(ordered) // 1) - 1)], 6) for share in SHARES] if ordered else []
 
 
-def activity(rows: sqlite3.Connection, window: float, memory_of: Callable[[str], int] | None = None) -> Activity:
+def activity(rows: Rows, window: float, memory_of: Callable[[str], int] | None = None) -> Activity:
     """Calls under way or finished within `window` seconds; `memory_of` gives a worker's memory, 0 if it has ended."""
     now = time.time()
     versions: defaultdict[str, VersionActivity] = defaultdict(VersionActivity)
@@ -129,18 +129,19 @@ def activity(rows: sqlite3.Connection, window: float, memory_of: Callable[[str],
 
 
 def _add_workers(
-    rows: sqlite3.Connection,
+    rows: Rows,
     now: float,
     versions: defaultdict[str, VersionActivity],
     memory_of: Callable[[str], int],
 ) -> None:
     """Those that are alive, each with the version that it served last."""
     query = (
-        "SELECT worker, owner, name, version, max(created_at) FROM"
-        " (SELECT * FROM requests WHERE created_at > ? ORDER BY created_at DESC LIMIT ?)"
-        " WHERE worker != '' GROUP BY worker"
+        "SELECT worker, owner, name, version FROM (SELECT worker, owner, name, version,"
+        " row_number() OVER (PARTITION BY worker ORDER BY created_at DESC) AS place FROM"
+        " (SELECT * FROM requests WHERE created_at > ? ORDER BY created_at DESC LIMIT ?) AS latest"
+        " WHERE worker != '') AS placed WHERE place = 1"
     )
-    for worker, owner, name, version, _ in rows.execute(query, (now - WORKER_SECONDS, MOST_ROWS)).fetchall():
+    for worker, owner, name, version in rows.execute(query, (now - WORKER_SECONDS, MOST_ROWS)).fetchall():
         if memory := memory_of(worker):
             found = versions[_label(owner, name, version)]
             found.workers += 1

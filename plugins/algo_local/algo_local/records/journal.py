@@ -12,10 +12,9 @@ from algo_local.records.record import UNFINISHED
 from algo_local.refusals import StorageUnavailable, storage_error
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Callable
 
-    from algo_local.metadata.database import Database
+    from algo_local.metadata.database import Database, Rows
     from algo_local.records.record import Record
 
 _STATE = table.COLUMNS.index("state")
@@ -182,7 +181,7 @@ class Journal:
         while len(self._gone) > MOST_KNOWN:
             del self._gone[next(iter(self._gone))]
 
-    def read(self, query: Callable[[sqlite3.Connection], Any]) -> Any:
+    def read(self, query: Callable[[Rows], Any]) -> Any:
         """The result of a query that sees all queued rows."""
         self.flush()
         with self._database.read() as connection:

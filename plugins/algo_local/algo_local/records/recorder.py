@@ -20,10 +20,9 @@ from algo_local.records.record import FULL, LOST, NONE, Answer, Content, Record,
 from algo_local.refusals import StorageUnavailable, storage_error
 
 if TYPE_CHECKING:
-    import sqlite3
     from pathlib import Path
 
-    from algo_local.metadata.database import Database
+    from algo_local.metadata.database import Database, Rows
 
 INTERVAL = 0.1
 """Seconds between two writes of what can wait."""
@@ -191,12 +190,12 @@ class Recorder:
         live = self._made(record, given, level)
         contents = self._kept(live, record.input, given.data)
 
-        def answered(rows: sqlite3.Connection) -> tuple[Record | None, bool]:
+        def answered(rows: Rows) -> tuple[Record | None, bool]:
             """The call that has the key, and whether it must not be executed again."""
             known = table.by_key(rows, record.account, record.key) if record.key else None
             return known, known is not None and (known.state != LOST or (known.may_have_run and not may_repeat))
 
-        def claim(rows: sqlite3.Connection) -> Record | None:
+        def claim(rows: Rows) -> Record | None:
             known, is_taken = answered(rows)
             if is_taken:
                 return known
@@ -358,7 +357,7 @@ class Recorder:
         found: list[Record] = self.read(lambda rows: table.listed(rows, question, limit))
         return found
 
-    def read(self, query: Callable[[sqlite3.Connection], Any]) -> Any:
+    def read(self, query: Callable[[Rows], Any]) -> Any:
         """The result of a query that sees every call until now."""
         self._refresh()
         self._mark_lost()
@@ -443,7 +442,7 @@ class Recorder:
         return not record.is_finished and not self._presence.is_alive(record.platform)
 
     def _mark_lost(self) -> None:
-        def others(rows: sqlite3.Connection) -> list[str]:
+        def others(rows: Rows) -> list[str]:
             return [name for name in table.platforms_of_unfinished(rows) if not self._presence.is_alive(name)]
 
         if gone := self._journal.read(others):
@@ -489,14 +488,14 @@ class Recorder:
         """Apply the retention limits and mark lost calls, at most once an hour."""
         now = time.time()
 
-        def due(rows: sqlite3.Connection) -> bool:
+        def due(rows: Rows) -> bool:
             found = rows.execute("SELECT value FROM settings WHERE name = ?", (_SWEPT,)).fetchone()
             return always or not found or not now - SWEEP_SECONDS < float(found[0]) <= now
 
-        def sweep(rows: sqlite3.Connection) -> None:
+        def sweep(rows: Rows) -> None:
             table.sweep(rows, self.retention, now)
             rows.execute(
-                "INSERT INTO settings VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
+                "INSERT INTO settings VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
                 (_SWEPT, str(now)),
             )
 

@@ -10,7 +10,7 @@ from algo_local.records.limits import ROW_BYTES, Retention
 from algo_local.records.record import LOST, Content, Record
 
 if TYPE_CHECKING:
-    import sqlite3
+    from algo_local.metadata.database import Rows
 
 COLUMNS = (
     *("id", "account", "algorithm", "owner", "name", "version", "created_at", "state", "parent", "is_void"),
@@ -29,6 +29,9 @@ _UPSERT = (
     f"INSERT INTO requests ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))}) ON CONFLICT (id) DO UPDATE"
     f" SET {', '.join(f'{column} = excluded.{column}' for column in _CHANGING)}"
 )
+_APART = 1e-6
+"""Seconds between the times of contents of one transaction, which keep their order."""
+
 _UNFINISHED = "state IN ('queued', 'running')"
 
 Row = tuple[Any, ...]
@@ -72,38 +75,38 @@ def record_of(row: Row) -> Record:
     return Record(*values)
 
 
-def store(rows: sqlite3.Connection, records: Iterable[Row], contents: Iterable[tuple[str, bytes]]) -> None:
+def store(rows: Rows, records: Iterable[Row], contents: Iterable[tuple[str, bytes]]) -> None:
     """Write records, new or changed, and contents under their digests."""
     rows.executemany(_UPSERT, records)
     now = time.time()
     rows.executemany(
         "INSERT INTO request_contents VALUES (?, ?, ?, ?)"
         " ON CONFLICT (digest) DO UPDATE SET used_at = excluded.used_at",
-        [(digest, len(data), now, data) for digest, data in contents],
+        [(digest, len(data), now + place * _APART, data) for place, (digest, data) in enumerate(contents)],
     )
 
 
-def find(rows: sqlite3.Connection, identifier: str) -> Record | None:
+def find(rows: Rows, identifier: str) -> Record | None:
     """A call by its id."""
     return _one(rows, "id = ?", identifier)
 
 
-def by_key(rows: sqlite3.Connection, account: str, key: str) -> Record | None:
+def by_key(rows: Rows, account: str, key: str) -> Record | None:
     """The call that an account made with an idempotency key."""
     return _one(rows, "account = ? AND idempotency_key = ?", account, key)
 
 
-def _one(rows: sqlite3.Connection, condition: str, *values: object) -> Record | None:
+def _one(rows: Rows, condition: str, *values: object) -> Record | None:
     found = rows.execute(f"{_SELECT} WHERE {condition}", values).fetchone()
     return record_of(found) if found else None
 
 
-def give_up_key(rows: sqlite3.Connection, record: Record) -> None:
+def give_up_key(rows: Rows, record: Record) -> None:
     """Release the idempotency key of a lost call."""
     rows.execute("UPDATE requests SET idempotency_key = NULL WHERE id = ?", (record.id,))
 
 
-def listed(rows: sqlite3.Connection, question: Question, limit: int) -> list[Record]:
+def listed(rows: Rows, question: Question, limit: int) -> list[Record]:
     """The records that match a query, at most `limit`."""
     conditions: list[tuple[str, Sequence[object]]] = []
     if question.accounts is not None:
@@ -120,41 +123,41 @@ def listed(rows: sqlite3.Connection, question: Question, limit: int) -> list[Rec
         conditions.append(("insights != ''", ()))
     if question.before:
         conditions.append(("(created_at, id) < (?, ?)", question.before))
-    where = " AND ".join(text for text, _ in conditions) or "1"
+    where = " AND ".join(text for text, _ in conditions) or "1 = 1"
     values = [value for _, values in conditions for value in values]
     query = f"{_SELECT} WHERE {where} ORDER BY created_at DESC, id DESC LIMIT ?"
     return [record_of(row) for row in rows.execute(query, [*values, limit])]
 
 
-def content(rows: sqlite3.Connection, digest: str) -> bytes | None:
+def content(rows: Rows, digest: str) -> bytes | None:
     """The bytes of a content; None if they are not kept."""
     found = rows.execute("SELECT data FROM request_contents WHERE digest = ?", (digest,)).fetchone()
     return found[0] if found else None
 
 
-def platforms_of_unfinished(rows: sqlite3.Connection) -> list[str]:
+def platforms_of_unfinished(rows: Rows) -> list[str]:
     """The processes named by unfinished calls."""
     return [row[0] for row in rows.execute(f"SELECT DISTINCT platform FROM requests WHERE {_UNFINISHED}")]
 
 
-def mark_lost(rows: sqlite3.Connection, platforms: Iterable[str]) -> None:
+def mark_lost(rows: Rows, platforms: Iterable[str]) -> None:
     """Mark all unfinished calls of these processes as lost."""
     query = f"UPDATE requests SET state = ?, finished_at = ? WHERE platform = ? AND {_UNFINISHED}"
     rows.executemany(query, [(LOST, time.time(), platform) for platform in platforms])
 
 
-def ask_to_cancel(rows: sqlite3.Connection, identifier: str) -> None:
+def ask_to_cancel(rows: Rows, identifier: str) -> None:
     """Ask the process that runs a call to cancel it."""
     rows.execute(f"UPDATE requests SET cancel = 1 WHERE id = ? AND {_UNFINISHED}", (identifier,))
 
 
-def to_cancel(rows: sqlite3.Connection, platform: str) -> list[str]:
+def to_cancel(rows: Rows, platform: str) -> list[str]:
     """The calls under way that a process was told to end."""
-    query = f"SELECT id FROM requests WHERE platform = ? AND {_UNFINISHED} AND cancel"
+    query = f"SELECT id FROM requests WHERE platform = ? AND {_UNFINISHED} AND cancel = 1"
     return [row[0] for row in rows.execute(query, (platform,))]
 
 
-def forget_account(rows: sqlite3.Connection, account: str) -> None:
+def forget_account(rows: Rows, account: str) -> None:
     """Forget the calls of an account; their inputs and outputs go unless another call has the same."""
     theirs = "SELECT {column} FROM requests WHERE account = ?"
     digests = {
@@ -172,7 +175,7 @@ def forget_account(rows: sqlite3.Connection, account: str) -> None:
     rows.executemany("DELETE FROM request_contents WHERE digest = ?", [(digest,) for digest in digests - others])
 
 
-def sweep(rows: sqlite3.Connection, retention: Retention, now: float) -> None:
+def sweep(rows: Rows, retention: Retention, now: float) -> None:
     """Forget what is too old, or too much."""
     oldest = now - retention.seconds
     _forget_before(rows, oldest)
@@ -183,18 +186,18 @@ def sweep(rows: sqlite3.Connection, retention: Retention, now: float) -> None:
         _forget_before(rows, rows.execute(query, (most - 1,)).fetchone()[0])
     room = retention.total - min(count, most) * ROW_BYTES
     rows.execute(
-        "DELETE FROM request_contents WHERE rowid IN (SELECT rowid FROM (SELECT rowid,"
-        " sum(size) OVER (ORDER BY used_at DESC, rowid DESC) AS total FROM request_contents) WHERE total > ?)",
+        "DELETE FROM request_contents WHERE digest IN (SELECT digest FROM (SELECT digest,"
+        " sum(size) OVER (ORDER BY used_at DESC, digest DESC) AS total FROM request_contents) AS kept WHERE total > ?)",
         (room,),
     )
 
 
-def _forget_before(rows: sqlite3.Connection, moment: float) -> None:
+def _forget_before(rows: Rows, moment: float) -> None:
     rows.execute(f"DELETE FROM requests WHERE created_at < ? AND NOT {_UNFINISHED}", (moment,))
     rows.execute("DELETE FROM request_webhooks WHERE request NOT IN (SELECT id FROM requests)")
     # Contents are at least as young as the youngest call that has them.
     rows.execute("DELETE FROM request_contents WHERE used_at < ?", (moment,))
 
 
-Change = Callable[["sqlite3.Connection"], Any]
+Change = Callable[["Rows"], Any]
 """Something to be done in a transaction."""

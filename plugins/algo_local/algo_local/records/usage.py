@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    import sqlite3
+    from algo_local.metadata.database import Rows
 
 COLUMNS = {"caller": "account", "algorithm_owner": "owner", "algorithm_called": "name", "algorithm_version": "version"}
 """The keys for counting calls, and their columns."""
 
 _SUMS = (
-    "count(*), sum(r.state != 'done'), coalesce(sum(r.duration) FILTER (WHERE r.state != 'done'), 0.0),"
+    "count(*), sum(CASE WHEN r.state != 'done' THEN 1 ELSE 0 END),"
+    " coalesce(sum(r.duration) FILTER (WHERE r.state != 'done'), 0.0),"
     " coalesce(sum(r.duration), 0.0), coalesce(max(a.environment), 'cpu')"
 )
 
@@ -29,9 +30,7 @@ class Usage(NamedTuple):
     machine_type: str
 
 
-def usage(
-    rows: sqlite3.Connection, by: Sequence[str], since: float, until: float, accounts: Sequence[str] | None
-) -> list[Usage]:
+def usage(rows: Rows, by: Sequence[str], since: float, until: float, accounts: Sequence[str] | None) -> list[Usage]:
     """What calls came to that began in a span of time (seconds since the epoch), of some accounts or of all."""
     columns = ", ".join(f"r.{COLUMNS[name]}" for name in by)
     of = "" if accounts is None else f" AND r.account IN ({', '.join('?' * len(accounts))})"

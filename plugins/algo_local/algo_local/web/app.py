@@ -16,7 +16,7 @@ from algo_core.errors import (
 )
 from algo_local.error_codes import ErrorCode
 from algo_local.platform import Platform
-from algo_local.refusals import StorageFull, StorageUnavailable, TooManyCalls
+from algo_local.refusals import ConditionFailed, StorageFull, StorageUnavailable, TooManyCalls
 from algo_local.web.authorization import RequestContext, authorize
 from algo_local.web.http import ApiError, FileBody, Request, Response, json_response
 from algo_local.web.operations import Permission
@@ -30,6 +30,7 @@ _KINDS: tuple[tuple[type[AlgoError], int, int | None], ...] = (
     (PermissionDenied, 403, ErrorCode.NOT_AUTHORIZED),
     (AlreadyExists, 409, ErrorCode.INVALID_REQUEST),
     (TooManyCalls, 429, None),
+    (ConditionFailed, 412, ErrorCode.INVALID_REQUEST),
     (StorageFull, 507, ErrorCode.INTERNAL_SERVER_ERROR),
     (StorageUnavailable, 503, ErrorCode.INTERNAL_SERVER_ERROR),
     (RequestRefused, 400, ErrorCode.INVALID_REQUEST),

@@ -48,6 +48,23 @@ def announced_md5(request: Request) -> str | None:
     return digest.hex()
 
 
+def to_replace(request: Request) -> frozenset[str] | None:
+    """The ETags of `If-Match`, one of which the file to be replaced has; empty for `If-None-Match: *`; None without.
+
+    Raises:
+        ApiError: if there are other conditions.
+    """
+    match, none_match = request.header("If-Match"), request.header("If-None-Match")
+    if not match and not none_match:
+        return None
+    if match and not none_match:
+        return frozenset(tag.strip().strip('"') for tag in match.split(","))
+    if none_match != "*" or match:
+        message = "A file is stored with If-Match and the ETag of the one before, or with If-None-Match: *"
+        raise ApiError(400, message, ErrorCode.INVALID_REQUEST)
+    return frozenset()
+
+
 def new_directory(request: Request) -> tuple[Any, Acl]:
     """Name and ACL in a body that is a JSON object, or the bare name as text (API section 4.5)."""
     if request.content_type in {"text/plain", "application/text"}:

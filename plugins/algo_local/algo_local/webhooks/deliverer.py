@@ -17,8 +17,7 @@ from algo_local.webhooks.sending import Undelivered, send
 from algo_local.webhooks.target import parse
 
 if TYPE_CHECKING:
-    import sqlite3
-
+    from algo_local.metadata.database import Rows
     from algo_local.records.record import Record
     from algo_local.records.recorder import Recorder
     from algo_local.webhooks.rows import Webhook
@@ -67,7 +66,7 @@ class Deliverer:
         waiting: int = self._records.read(lambda rows: table.count_waiting(rows, account))
         return waiting >= MOST_WAITING
 
-    def accept(self, webhook: Webhook) -> Callable[[sqlite3.Connection], None]:
+    def accept(self, webhook: Webhook) -> Callable[[Rows], None]:
         """The change that puts a notification on record, together with its call."""
         return lambda rows: table.add(rows, webhook)
 

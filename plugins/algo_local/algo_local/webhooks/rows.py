@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Sequence
+
+    from algo_local.metadata.database import Rows
 
 WAITING, DELIVERED, FAILED = "waiting", "delivered", "failed"
 CALL, INSIGHTS = "call", "insights"
@@ -35,26 +36,26 @@ class Webhook(NamedTuple):
     """What is told: how the call ended, or its insights."""
 
 
-def add(rows: sqlite3.Connection, webhook: Webhook) -> None:
+def add(rows: Rows, webhook: Webhook) -> None:
     """Queue a notification, to send when its call has ended."""
     query = f"INSERT INTO request_webhooks ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
     rows.execute(query, webhook)
 
 
-def find(rows: sqlite3.Connection, request: str) -> Webhook | None:
+def find(rows: Rows, request: str) -> Webhook | None:
     """The notification about how a call ended."""
     query = f"SELECT {_COLUMNS} FROM request_webhooks WHERE request = ? AND kind = ?"
     found = rows.execute(query, (request, CALL)).fetchone()
     return _webhook(found) if found else None
 
 
-def count_waiting(rows: sqlite3.Connection, account: str) -> int:
+def count_waiting(rows: Rows, account: str) -> int:
     """The notifications of an account that have not arrived and not failed."""
     query = "SELECT count(*) FROM request_webhooks WHERE account = ? AND state = ?"
     return int(rows.execute(query, (account, WAITING)).fetchone()[0])
 
 
-def next_due(rows: sqlite3.Connection) -> float | None:
+def next_due(rows: Rows) -> float | None:
     """When the next attempt is due, of those whose calls have ended."""
     query = (
         "SELECT min(due_at) FROM request_webhooks JOIN requests ON requests.id = request"
@@ -64,12 +65,12 @@ def next_due(rows: sqlite3.Connection) -> float | None:
     return None if found is None else float(found)
 
 
-def is_any_waiting(rows: sqlite3.Connection) -> bool:
+def is_any_waiting(rows: Rows) -> bool:
     """Whether a notification is waiting for its call, or for an attempt."""
     return bool(rows.execute(f"SELECT 1 FROM request_webhooks WHERE state = '{WAITING}' LIMIT 1").fetchone())
 
 
-def claim(rows: sqlite3.Connection, now: float, lease: float, limit: int) -> list[Webhook]:
+def claim(rows: Rows, now: float, lease: float, limit: int) -> list[Webhook]:
     """Claim due notifications for an attempt; no other process does for `lease` seconds."""
     query = (
         f"SELECT {_qualified()} FROM request_webhooks JOIN requests ON requests.id = request"
@@ -83,7 +84,7 @@ def claim(rows: sqlite3.Connection, now: float, lease: float, limit: int) -> lis
     return [webhook._replace(attempts=webhook.attempts + 1) for webhook in found]
 
 
-def settle(rows: sqlite3.Connection, changed: Sequence[Webhook]) -> None:
+def settle(rows: Rows, changed: Sequence[Webhook]) -> None:
     """Record the outcome of attempts."""
     rows.executemany(
         "UPDATE request_webhooks SET state = ?, due_at = ?, problem = ?, delivered_at = ?"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
+from algo_core.errors import AlgoError
 from algo_local.algorithms.visibility import visible_algorithms, visible_versions
 from algo_local.error_codes import ErrorCode
 from algo_local.refusals import Forbidden, Missing
@@ -117,7 +119,11 @@ def _newest(context: RequestContext, algorithm: Algorithm) -> dict[str, Any]:
 
 def _newest_version(context: RequestContext, algorithm: Algorithm) -> Version | None:
     found = visible_versions(context.platform.registry, context.caller, algorithm)
-    return next((version for version in found if version.public), found[0] if found else None)
+    newest = next((version for version in found if version.public), found[0] if found else None)
+    if newest:
+        with contextlib.suppress(AlgoError):  # its page is shown without what is in its files
+            context.platform.with_files(newest.build)
+    return newest
 
 
 def _schemas(version: Version | None) -> dict[str, Any]:

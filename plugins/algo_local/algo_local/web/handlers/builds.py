@@ -53,6 +53,8 @@ def publish(context: RequestContext) -> dict[str, Any]:
 
     body = read_body(context)
     wanted = publication(body)
+    if newest := context.platform.registry.newest_build(context.algorithm):
+        context.platform.with_files(newest.build)
     version = publish_build(
         context.platform.registry,
         context.algorithm,

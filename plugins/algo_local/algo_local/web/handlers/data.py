@@ -12,7 +12,7 @@ from algo_local.data.hosted import DirectoryNotEmpty, HostedData, StoredFile
 from algo_local.data.media_types import accepted, announced
 from algo_local.data.path_resolver import Branch, FileLocation, Space
 from algo_local.error_codes import ErrorCode
-from algo_local.web.data_requests import acl_in, announced_md5, file_entry, new_directory
+from algo_local.web.data_requests import acl_in, announced_md5, file_entry, new_directory, to_replace
 from algo_local.web.http import (
     ApiError,
     FileBody,
@@ -131,6 +131,7 @@ def _put(storage: HostedData, caller: Caller, request: Request, path: list[str])
         request.length,
         announced_md5(request),
         media_type=announced(request.header("Content-Type")),
+        replaces=to_replace(request),
     )
     return json_response({"result": uri}, headers={"ETag": md5})
 

@@ -169,7 +169,9 @@ def invoke(context: RequestContext) -> Response:
         with platform.concurrency.counted(context.caller.account):
             response: Response = platform.forwarding.answer(request)
         return response
-    return call_version(platform, context.caller, request, _version(context), address=context.address)
+    version = _version(context)
+    platform.with_files(version.build)
+    return call_version(platform, context.caller, request, version, address=context.address)
 
 
 def call_version(

@@ -56,7 +56,11 @@ def download(context: RequestContext) -> Response:
     commit = context.request.query.get("commit", "") or repositories.newest(algorithm)
     built = context.platform.registry.build(algorithm, commit)
     # What was published from a directory is in no repository.
-    found = nullcontext(built.build.source) if built else repositories.checkout(algorithm, commit)
+    found = (
+        nullcontext(context.platform.with_files(built.build).source)
+        if built
+        else repositories.checkout(algorithm, commit)
+    )
     with found as directory:
         file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - handed to the response
         with tarfile.open(fileobj=file, mode="w:gz", format=tarfile.PAX_FORMAT) as archive:
@@ -72,7 +76,7 @@ def readme(context: RequestContext) -> dict[str, str]:
 
     found = visible_versions(context.platform.registry, context.caller, context.algorithm)
     newest = next((version for version in found if version.public), found[0] if found else None)
-    text = read_readme(newest.build.source) if newest else None
+    text = read_readme(context.platform.with_files(newest.build).source) if newest else None
     if text is None:
         raise Missing("The algorithm has no README", ErrorCode.INVALID_REQUEST)
     return {"name": text[0], "content": text[1]}

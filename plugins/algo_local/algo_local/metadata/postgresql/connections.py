@@ -1,0 +1,187 @@
+"""Connections to the server: pooled, made again after they were lost, and one that a thread uses several times."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+import psycopg
+import sqlalchemy
+from sqlalchemy.exc import TimeoutError as PoolExhausted
+from sqlalchemy.pool import PoolProxiedConnection
+
+from algo_core.errors import ConfigError
+from algo_local.metadata.database import BUSY_SECONDS
+from algo_local.metadata.postgresql import schema
+from algo_local.metadata.postgresql.failures import ServerUnavailable, connection_failure, conninfo, meaning
+from algo_local.metadata.postgresql.statements import adapt
+from algo_local.state import place
+
+POOL_SIZE = 8
+"""Connections that stay open in a process."""
+
+MOST = 32
+"""Connections that a process has at most; a thread waits for `BUSY_SECONDS` for one."""
+
+RETRY_SECONDS = 3.0
+"""Time in which a connection that was lost is made again, before the failure is reported."""
+
+OLDEST_SERVER = 130000
+"""PostgreSQL 13, the first one with `pg_xact_status` of 64-bit transactions."""
+
+_HUNG_SECONDS = 60
+"""Seconds after which the server ends a transaction whose process asks nothing more: it holds the writers' lock."""
+
+_SETTINGS = (
+    f"SET lock_timeout = '{BUSY_SECONDS:g}s'; SET idle_in_transaction_session_timeout = '{_HUNG_SECONDS}s';"
+    " SET client_min_messages = 'error'; SET bytea_output = 'hex'; SET extra_float_digits = 1"
+)
+_KEEPALIVES = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}
+
+Connection = psycopg.Connection[Any]
+
+
+class Connections:
+    """The pool of one URL. Connections commit each statement by itself, unless it is told to begin a transaction."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._lock = threading.Lock()
+        self._pid = os.getpid()
+        self._engine: sqlalchemy.Engine | None = None
+        self._is_known = False
+        """Whether the server has been found to be right, and its schema up to date."""
+
+    @contextmanager
+    def taken(self) -> Iterator[Taken]:
+        """A connection for a block. Raises ConfigError and StorageUnavailable, as `Database` says."""
+        taken = Taken(self)
+        try:
+            yield taken
+        except psycopg.Error as error:
+            raise meaning(error, self._url) from error
+        finally:
+            taken.give()
+
+    def close(self) -> None:
+        """Close those that are idle."""
+        with self._lock:
+            engine, self._engine = self._engine, None
+            if engine:
+                engine.dispose(close=self._pid == os.getpid())
+
+    def take(self, *, patience: float) -> PoolProxiedConnection:
+        """A connection out of the pool, made if there is none; tried again for `patience` seconds."""
+        deadline, pause = time.monotonic() + patience, 0.05
+        while True:
+            try:
+                engine = self._opened()
+                return engine.raw_connection()
+            except PoolExhausted as error:
+                raise ServerUnavailable(
+                    f"All {MOST} connections of this process to {place(self._url)} are in use",
+                    "Try again in a moment",
+                ) from error
+            except psycopg.Error as error:
+                failure = connection_failure(error, self._url)
+                if isinstance(failure, ConfigError) or time.monotonic() + pause > deadline or not self._is_known:
+                    raise failure from None  # its context may show the URL
+            time.sleep(pause)
+            pause = min(pause * 2, 0.5)
+
+    def _opened(self) -> sqlalchemy.Engine:
+        with self._lock:
+            if self._engine and self._pid != os.getpid():  # neither to be used nor closed in a forked process
+                self._engine.dispose(close=False)
+                self._engine = None
+            if self._engine is None:
+                self._engine, self._pid = self._made(), os.getpid()
+            if not self._is_known:
+                self._check(self._engine)
+                self._is_known = True
+            return self._engine
+
+    def _made(self) -> sqlalchemy.Engine:
+        parameters = {**_KEEPALIVES, **conninfo(self._url)}
+
+        def connect() -> Connection:
+            connection: Connection = psycopg.connect(**parameters, autocommit=True)
+            try:
+                adapt(connection)
+                connection.execute(_SETTINGS)
+            except BaseException:
+                connection.close()
+                raise
+            return connection
+
+        return sqlalchemy.create_engine(
+            "postgresql+psycopg://",
+            creator=connect,
+            isolation_level="AUTOCOMMIT",
+            pool_size=POOL_SIZE,
+            max_overflow=MOST - POOL_SIZE,
+            pool_timeout=BUSY_SECONDS,
+            pool_use_lifo=True,
+            pool_reset_on_return=None,
+        )
+
+    def _check(self, engine: sqlalchemy.Engine) -> None:
+        """Refuse a server that does not fit, and bring the schema up to date."""
+        proxied = engine.raw_connection()
+        try:
+            connection = cast("Connection", proxied.driver_connection)
+            if connection.info.server_version < OLDEST_SERVER:
+                raise ConfigError(
+                    f"The server of {place(self._url)} is PostgreSQL {connection.info.server_version // 10000};"
+                    f" {OLDEST_SERVER // 10000} or newer is needed",
+                    "Upgrade the server",
+                )
+            encoding = connection.info.parameter_status("server_encoding")
+            if encoding != "UTF8":
+                raise ConfigError(
+                    f"The database at {place(self._url)} has the encoding {encoding}",
+                    "Create it with: CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0",
+                )
+        finally:
+            proxied.close()
+        schema.upgrade(engine, self._url)
+
+
+class Taken:
+    """A connection of the pool that is exchanged for a new one if it turns out to be lost."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+        self._proxied: PoolProxiedConnection | None = None
+
+    def connection(self, patience: float = RETRY_SECONDS) -> Connection:
+        """The connection; a new one if that before was lost."""
+        if self._proxied is not None and self._current.closed:
+            self.give()
+        if self._proxied is None:
+            self._proxied = self._connections.take(patience=patience)
+        return self._current
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the server, or the way to it, has gone away."""
+        return self._proxied is not None and bool(self._current.closed)
+
+    def give(self) -> None:
+        """Return it to the pool; a lost one, and one inside a transaction, is closed."""
+        proxied, self._proxied = self._proxied, None
+        if proxied is None:
+            return
+        connection = cast("Connection", proxied.driver_connection)
+        if connection.closed or connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+            proxied.invalidate()
+        proxied.close()
+
+    @property
+    def _current(self) -> Connection:
+        assert self._proxied is not None
+        return cast("Connection", self._proxied.driver_connection)

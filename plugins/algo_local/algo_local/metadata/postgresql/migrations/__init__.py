@@ -1,0 +1,1 @@
+"""Alembic's directory: the environment and the versions of the schema."""
