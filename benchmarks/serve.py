@@ -1,6 +1,6 @@
 """The served platform against nginx, Starlette on uvicorn, and an older state of itself.
 
-    python benchmarks/serve.py [--write] [--baseline CHECKOUT] [small] [large] [listing] [clients]
+    python benchmarks/serve.py [--write] [--baseline CHECKOUT] [small] [large] [listing] [several] [clients]
 
 With `--write`, `docs/benchmarks-serve.md` is written from it. `CHECKOUT` is a directory with the platform's older
 state, such as one made by `git worktree add`. All sides of a comparison run in turn on one machine, a round each;
@@ -22,6 +22,7 @@ from pathlib import Path
 from statistics import median
 
 from call_figures import Found
+from serve_client import throughput
 from serve_page import write_page
 from serve_sides import Side, nginx_side, platform, starlette_side
 from servers import memory_directory
@@ -31,6 +32,7 @@ LARGE = 256 << 20
 FILES = 200
 LISTED = 10_000
 OURS, OLDER, NGINX = "this state", "the older state", "nginx"
+ONE, TWO = "one process", "two processes"
 
 Taken = dict[str, dict[str, list[float]]]
 """What was measured: work, side, a value for each round."""
@@ -65,6 +67,46 @@ def small(sides: Sequence[Side], rounds: int = 15, requests: int = 400) -> Taken
                         connection.exchange(sent[number % len(sent)])
                     spent = (side.processor_seconds() - began) / requests * 1e6
                     taken.setdefault(name, {}).setdefault(side.name, []).append(spent)
+    return taken
+
+
+def several(base: Path, rounds: int = 7, connections: int = 8, seconds: float = 2.0) -> Taken:
+    """Microseconds for a request where eight clients at once send one after the other, of one process and of two.
+
+    All share the machine with the client, which is one thread.
+    """
+    taken: Taken = {}
+    with contextlib.ExitStack() as stack:
+        sides = []
+        for name, count in ((ONE, "1"), (TWO, "2")):
+            (base / name).mkdir()
+            sides.append(stack.enter_context(platform(name, base / name, options=("--processes", count))))
+        for _ in range(rounds):
+            for work in ("PUTs of 4 KiB", "GETs of 4 KiB", "warm calls"):
+                for side in sides:
+                    clients = [side.connect() for _ in range(connections)]
+                    names = [f"/v1/data/.my/bench/several{number}" for number in range(connections)]
+                    for client, name in zip(clients, names, strict=True):
+                        client.send("PUT", name, os.urandom(SMALL))
+                    if work == "warm calls":
+                        call = ("POST", "/v1/algo/demo/Hello", b'"x"', "application/json")
+                        sent = [client.request(*call) for client in clients]
+                    elif work.startswith("PUT"):
+                        sent = [
+                            client.request("PUT", name, os.urandom(SMALL))
+                            for client, name in zip(clients, names, strict=True)
+                        ]
+                    else:
+                        sent = [client.request("GET", name) for client, name in zip(clients, names, strict=True)]
+                    throughput(clients, sent, seconds / 4)
+                    spent = side.processor_seconds()
+                    rate = throughput(clients, sent, seconds)
+                    spent = side.processor_seconds() - spent
+                    taken.setdefault(f"{work}, in all", {}).setdefault(side.name, []).append(1e6 / rate)
+                    per_request = spent / (rate * seconds) * 1e6
+                    taken.setdefault(f"{work}, processors", {}).setdefault(side.name, []).append(per_request)
+                    for client in clients:
+                        client.socket.close()
     return taken
 
 
@@ -159,6 +201,10 @@ def figures(taken: Taken) -> list[Found]:
         if base in taken.get(work, {}):
             what = "processor time of a" if base == OLDER else "seconds of a"
             found.append(Found(f"{what} {work}", base, ratio(taken, work, base), limit))
+    for work, limit in (("GETs of 4 KiB", 1 / 1.7), ("PUTs of 4 KiB", 1 / 1.7), ("warm calls", 1.0)):
+        if f"{work}, in all" in taken:
+            value = ratio(taken, f"{work}, in all", ONE, TWO)
+            found.append(Found(f"seconds of {work} of eight clients, two processes", ONE, value, round(limit, 3)))
     if put := taken.get("PUT of 256 MiB"):
         both = [a + b for a, b in zip(put[NGINX], put["MD5 alone"], strict=True)]
         value = median(a / b for a, b in zip(put[OURS], both, strict=True))
@@ -178,7 +224,7 @@ def main() -> None:
     parser.add_argument("--baseline", type=Path, metavar="CHECKOUT")
     options = parser.parse_args()
     measures: dict[str, Callable[[Sequence[Side]], Taken]] = {"small": small, "large": large, "listing": listing}
-    names = options.names or [*measures, "clients"]
+    names = options.names or [*measures, "several", "clients"]
     load = os.getloadavg()[0]
     taken: Taken = {}
     with contextlib.ExitStack() as stack:
@@ -191,7 +237,9 @@ def main() -> None:
         sides.append(stack.enter_context(nginx_side(base / "nginx")))
         sides.append(stack.enter_context(starlette_side(base / "starlette")))
         for name in names:
-            if name != "clients":
+            if name == "several":
+                taken.update(several(base))
+            elif name != "clients":
                 taken.update(measures[name](sides))
         found = figures(taken)
         if "clients" in names:

@@ -26,10 +26,13 @@ memory; they are measured in turn, a round each, and ratios are medians of those
 with a load of {load:.1f} when it began. Processor time is that of the server's processes alone, without that of the
 processes that run algorithms. nginx and Starlette check no keys; nginx computes no MD5 of what it stores, the platform
 and the trivial application of Starlette do. Descriptors grow with the workers and connections to the database that
-were used at once, and threads go some seconds after their clients.
+were used at once, and threads go some seconds after their clients. Two processes share the machine with the client,
+whose 15 µs for a request are part of both sides.
 """
 
 UNITS = {
+    "in all": "µs for each request of eight clients",
+    "processors": "µs of processor time",
     "4 KiB": "µs of processor time",
     "call": "µs of processor time",
     "256 MiB": "seconds",

@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import signal
+import ssl
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,6 +47,9 @@ class Several(Served):
         os.kill(process, signal.SIGKILL)
         eventually(lambda: not os.path.exists(f"/proc/{process}"))
 
+    def close(self) -> None:
+        self.kill()
+
     def connect(self) -> Client:
         return Client(self.address, self.key)
 
@@ -61,7 +65,11 @@ class Client:
 
     def __init__(self, address: str, key: str) -> None:
         parts = urlsplit(address)
-        self.connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=PATIENCE)
+        where = (parts.hostname or "", parts.port)
+        self.connection = http.client.HTTPConnection(*where, timeout=PATIENCE)
+        if parts.scheme == "https":
+            anybody = ssl._create_unverified_context()
+            self.connection = http.client.HTTPSConnection(*where, timeout=PATIENCE, context=anybody)
         self.key = key
         self.connection.connect()
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
+import json
 import os
 import re
 import signal
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import trustme
 from support.serving import algo
 from support.several import Client, Several, eventually
 
@@ -239,6 +244,92 @@ def test_metrics_are_those_of_all_whoever_is_asked(together: Several) -> None:
         assert clients[0]("GET", "/healthz") == (200, {"status": "ok"})
 
 
+# Options
+
+
+PLUGIN = """
+import os
+from algo_core import ExecutorFactory, hookimpl
+from algo_local.execution.executor import Description, Outcome, Payload
+
+@hookimpl
+def algo_executors():
+    return [ExecutorFactory("one", "acme.plugin:One", help="x")]
+
+class One:
+    def __init__(self, app, endpoint, directory):
+        self.calls = 0
+
+    def call(self, build, payload, *, timeout, context, on_start=None, on_output=None):
+        on_start("worker")
+        self.calls += 1
+        return Outcome(Payload("json", [os.getpid(), self.calls, payload.data]), None, 0.0, "")
+
+    def describe(self):
+        return Description(7, 0, 0, 0)
+
+    def start(self): pass
+    def cancel(self, request_id): return False
+    def context_of(self, token): return None
+    def drain(self, seconds): return True
+    def close(self): pass
+"""
+
+
+def test_the_executor_of_a_plugin_is_one_for_all(state: Path, tmp_path: Path) -> None:
+    (tmp_path / "acme").mkdir()
+    (tmp_path / "acme" / "__init__.py").touch()
+    (tmp_path / "acme" / "plugin.py").write_text(PLUGIN)
+    info = tmp_path / "acme-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[algo.plugins]\nacme = acme.plugin\n")
+    environ = {**os.environ, "PYTHONPATH": str(tmp_path), "ALGO_CACHE_DIR": str(tmp_path / "cache")}
+    with contextlib.closing(Several("--processes", "2", "--engine", "one", environ=environ)) as several:
+        with several.clients() as clients:
+            for number in range(4):
+                result = clients[number % 2]("POST", "algo/jane/Echo", {"a": number})[1]["result"]
+                assert result == [several.engine, number + 1, {"a": number}]
+                assert metrics(clients[number % 2])["algo_workers"] == 7
+        assert several.stop() == (ExitCode.OK, "")
+    failing = PLUGIN.replace("self.calls = 0", "raise ValueError('no cluster here')")
+    (tmp_path / "acme" / "plugin.py").write_text(failing)
+    found = algo("local", "serve", "--port", "0", "--processes", "2", "--engine", "one", env=environ)
+    assert found.returncode == ExitCode.PLUGIN
+    assert "The plugin acme 1.0 is broken" in found.stderr
+    assert "Traceback" not in found.stderr
+    assert "Serving" not in found.stderr
+
+
+def test_tls_and_logs_are_those_of_one_process(state: Path, tmp_path: Path) -> None:
+    trustme.CA().issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(tmp_path / "both.pem")
+    options = ("--tls-cert", str(tmp_path / "both.pem"), "--tls-key", str(tmp_path / "both.pem"))
+    logs = ("--log", "json", "--log-calls", "json")
+    with contextlib.closing(Several("--processes", "3", *options, *logs)) as several, several.clients(3) as clients:
+        for client in clients:
+            assert client("POST", "algo/jane/Echo", 1)[1]["result"] == 1
+            assert client("POST", "algo/jane/Echo?output=void", 2)[0] == 200
+        assert clients[0]("GET", f"data/.my/{'x' * 5000}")[0] == 404
+        eventually(lambda: several.said().count("\n") >= 14)
+        lines = [json.loads(line) for line in several.said().splitlines()[1:]]
+        calls = [line for line in lines if "request_id" in line]
+        assert len({line["request_id"] for line in calls}) == len(calls) == 6
+        assert sorted(line["status"] for line in lines if "status" in line) == [200] * 6 + [404]
+    with open(tmp_path / "none.pem", "w"):
+        wrong = algo("local", "serve", "--port", "0", "--processes", "2", "--tls-cert", str(tmp_path / "none.pem"))
+    assert wrong.returncode == ExitCode.CONFIGURATION
+
+
+def test_other_commands_see_it(together: Several) -> None:
+    with together.clients(1) as (client,):
+        client("POST", "algo/jane/Echo", 1)
+    seen = json.loads(algo("local", "top", "--json", "--window", "600").stdout)
+    (echo,) = [version for version in seen["versions"] if version["version"] == "jane/Echo/1.0.0"]
+    assert echo["workers"] >= 1
+    assert echo["latency"]
+    assert json.loads(algo("local", "status", "--json").stdout)["account"] == "jane"
+
+
 # Deaths
 
 
@@ -343,3 +434,91 @@ def test_what_cannot_start_is_told_as_by_one_process(state: Path, tmp_path: Path
         assert "Traceback" not in found.stderr
     for wrong in ("0", "257"):
         assert algo("local", "serve", "--processes", wrong, "--port", "0").returncode == ExitCode.USAGE
+
+
+# Under load
+
+KILLS, CLIENTS = 21, 10
+
+
+class Worker:
+    """A client that writes, reads and calls on its own, and remembers all that was acknowledged."""
+
+    def __init__(self, several: Several, number: int, ended: threading.Event) -> None:
+        self.several, self.number, self.ended = several, number, ended
+        self.stored: dict[str, bytes] = {}
+        self.results: dict[str, tuple[str, Any]] = {}
+        """By idempotency key, the id of the call and its result."""
+        self.void: list[str] = []
+        self.problems: list[str] = []
+        self.repeats = self.count = 0
+        self.thread = threading.Thread(target=self.run)
+        self.thread.start()
+
+    def run(self) -> None:
+        client: Client | None = None
+        while not self.ended.is_set():
+            try:
+                client = client or self.several.connect()
+                self.step(client, self.count)
+                self.count += 1
+            except (OSError, http.client.HTTPException):  # its front end died: as a client does, it tries again
+                self.repeats += 1
+                if client:
+                    client.close()
+                client = None
+            except Exception as error:
+                self.problems.append(f"{type(error).__name__}: {error}")
+                return
+        if client:
+            client.close()
+
+    def step(self, client: Client, count: int) -> None:
+        name, data = f"{self.number}-{count}", os.urandom(2000)
+        status, answer = client("PUT", f"data/.my/load/{name}", data)
+        assert status == 200, answer
+        self.stored[name] = data
+        key = f"load {self.number} {count}"
+        status, answer = client("POST", "algo/jane/Echo", key, Idempotency_Key=key)
+        if status in (409, 503):
+            return
+        assert status == 200, answer
+        if "error" in answer:
+            assert "ended while the call ran" in answer["error"]["message"], answer
+        else:
+            assert answer["result"] == key
+            self.results[key] = answer["request_id"], key
+        if count % 5 == 0:
+            status, answer = client("POST", "algo/jane/Echo?output=void", key)
+            assert status in (200, 503), answer
+            if status == 200:
+                self.void.append(answer["request_id"])
+
+
+def test_nothing_acknowledged_is_lost_however_often_a_process_is_killed(several: Several) -> None:
+    with several.clients(1) as (client,):
+        client("POST", "data/.my", {"name": "load"})
+    ended = threading.Event()
+    workers = [Worker(several, number, ended) for number in range(CLIENTS)]
+    for kill in range(KILLS):
+        before = sum(worker.count for worker in workers)
+        eventually(lambda before=before: sum(worker.count for worker in workers) >= before + 5)
+        eventually(lambda: several.parts("algo-engine") and several.parts("algo-front"))
+        several.crash(several.engine if kill % 3 == 2 else several.front_ends[0])
+    ended.set()
+    for worker in workers:
+        worker.thread.join()
+    assert [worker.problems for worker in workers] == [[]] * CLIENTS
+    with several.clients(1) as (client,):
+        for worker in workers:
+            for name, data in worker.stored.items():
+                assert client("GET", f"data/.my/load/{name}") == (200, data)
+            for key, (identifier, result) in worker.results.items():
+                status, answer = client("POST", "algo/jane/Echo", key, Idempotency_Key=key)
+                assert (status, answer["request_id"], answer.get("result")) == (200, identifier, result)
+            for identifier in worker.void:
+                state = client("GET", f"requests/{identifier}/result?wait=30")[1]
+                assert "result" in state or "ended" in state["error"]["message"], state
+        assert not client("GET", "requests?state=running,queued")[1]["results"]
+        client("DELETE", "data/.my/load?force=true")
+    assert "The engine of the platform ended (signal 9); it is started again" in several.said()

@@ -198,8 +198,9 @@ def status(app: App) -> None:
     if app.output.is_json:
         app.output.json(found)
         return
-    for name in ("root", "account", "accounts", "keys", "collections"):
-        app.output.print(f"{name:<14} {found[name]}")
+    for name in ("root", "objects", "account", "accounts", "keys", "collections"):
+        if name in found:
+            app.output.print(f"{name:<14} {found[name]}")
     for name, size in found["bytes"].items():
         app.output.print(f"{name.replace('_', ' '):<14} {disk.megabytes(size)}")
     if found["algorithms"]:

@@ -19,6 +19,7 @@ from algo_local.algorithms.build import Build
 from algo_local.callers import CallContext
 from algo_local.execution import wire
 from algo_local.execution.executor import Executor
+from algo_local.execution.local_pool import LocalPool
 from algo_local.execution.payload import Outcome
 from algo_local.execution.wire import Channel, Gone, Kind, Message
 
@@ -38,7 +39,10 @@ class Calls(Protocol):
         """Take in within the block what an algorithm reports about a call of another process, which `tell` tells."""
 
     def ended(self, context: CallContext, build: Build, outcome: Outcome | None, waited: float | None) -> None:
-        """A call has ended; without an outcome if it was refused. `waited` are seconds until a worker took it."""
+        """A call has ended, and its front end knows; without an outcome if it was refused.
+
+        `waited` are seconds until a worker took it.
+        """
 
     def adopt(self, context: CallContext, build: Build, outcome: Outcome, worker: str) -> None:
         """Record the outcome of a call whose front end is gone."""
@@ -56,6 +60,7 @@ class EngineServer:
         self._calls = calls
         self._questions: dict[str, Question] = {
             "cancel": lambda head, body: (executor.cancel(head), b""),
+            "withdraw": lambda head, body: (self._withdraw(head), b""),
             "context_of": lambda head, body: (_context(executor.context_of(head)), b""),
             "describe": lambda head, body: (tuple(executor.describe()), b""),
             "builds": lambda head, body: (list(map(tuple, getattr(executor, "builds", list)())), b""),
@@ -64,6 +69,8 @@ class EngineServer:
         self._lock = threading.Lock()
         self._links: set[socket.socket] = set()
         self._channels: set[Channel] = set()
+        self._waiting: set[str] = set()
+        """Calls that no worker has taken."""
         self._is_closed = False
 
     def serve(self, link: socket.socket) -> threading.Thread:
@@ -141,9 +148,15 @@ class EngineServer:
         else:
             channel.send(Kind.ANSWER, *answer)
 
+    def _withdraw(self, identifier: str) -> bool:
+        """Have a call end that waits; False for one that runs."""
+        if isinstance(self._executor, LocalPool):  # which knows when a worker has it, before the worker does
+            return self._executor.withdraw(identifier)
+        return identifier in self._waiting and self._executor.cancel(identifier)
+
     def _call(self, channel: Channel, message: Message) -> None:
-        build_text, context_list, content_type, timeout, account, waits, streams = message.head
-        build, context = wire.decoded_build(build_text), wire.decoded_context(context_list)
+        told_build, told_context, content_type, timeout, account, waits, streams = message.head
+        build, context = channel.heard_build(*told_build), wire.decoded_context(told_context)
         arrived, taken, worker = time.monotonic(), None, ""
 
         def on_start(name: str) -> None:
@@ -156,6 +169,7 @@ class EngineServer:
             if not goes_on:
                 raise _Unwanted
             taken, worker = time.monotonic(), name
+            self._waiting.discard(context.request_id)
 
         def on_output(data: bytes) -> None:
             with contextlib.suppress(Gone):
@@ -165,6 +179,7 @@ class EngineServer:
             with contextlib.suppress(Gone):
                 channel.send(Kind.INSIGHTS, found)
 
+        self._waiting.add(context.request_id)
         try:
             with contextlib.ExitStack() as during:
                 if account:
@@ -184,6 +199,8 @@ class EngineServer:
             self._calls.ended(context, build, None, None)
             channel.send(Kind.ERROR, _told(error))
             return
+        finally:
+            self._waiting.discard(context.request_id)
         told = wire.encoded_outcome(outcome, context.missing)
         try:
             channel.send(Kind.OUTCOME, *told)

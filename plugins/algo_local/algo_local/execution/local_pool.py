@@ -180,6 +180,15 @@ class LocalPool:
             worker.kill()
         return True
 
+    def withdraw(self, request_id: str) -> bool:
+        """Have a call end that waits, as by the platform's end; False for one that runs."""
+        with self._lock:
+            call = self._calls.get(request_id)
+            if call is None or call.worker:
+                return False
+            self._decide(call, SHUTTING_DOWN)
+        return True
+
     def context_of(self, token: str) -> CallContext | None:
         """The call that the worker with this token (its `ALGORITHMIA_API_KEY`) serves now; None if it serves none."""
         with self._lock:

@@ -154,11 +154,13 @@ class RemoteExecutor:
                     return Outcome(None, running.ends or ends, 0.0, "")
                 began = time.monotonic()
                 head = (
-                    *(wire.encoded_build(build), wire.encoded_context(context), payload.content_type),
+                    *(wire.encoded_context(context), payload.content_type),
                     *(deadline - began, self._account(), has_to_agree(on_start), on_output is not None),
                 )
                 try:
-                    found = self._exchange(channel, running, head, line, on_start, on_output)
+                    found = self._exchange(
+                        channel, running, (channel.told_build(build), *head), line, on_start, on_output
+                    )
                 except Gone:
                     channel.close()
                     if running.ends or running.is_started:
@@ -290,7 +292,10 @@ class RemoteExecutor:
         with self._changed:
             self._takes_none = True
             waiting = [running for running in self._running.values() if not running.is_started]
-            self._end(waiting)
+        for call in waiting:
+            if self._asked_to_end("withdraw", call):
+                self._end(call)
+        with self._changed:
             return self._changed.wait_for(lambda: not self._running, timeout=seconds)
 
     def close(self) -> None:
@@ -298,37 +303,34 @@ class RemoteExecutor:
         with self._changed:
             self._takes_none = True
             running = list(self._running.values())
-            self._end(running)
-            has_link = self._link is not None
         for call in running:
-            if has_link and call.is_started:
-                self._end_there(call.context.request_id)
+            call.ends = SHUTTING_DOWN
+            self._asked_to_end("cancel", call)
         with self._changed:
             self._is_closed = True
             idle, self._idle = self._idle, []
             link, self._link = self._link, None
-            for call in self._running.values():
-                if call.channel:
-                    call.channel.cut()
-            self._changed.notify_all()
+        for call in running:
+            self._end(call)
         for channel in idle:
             channel.close()
         if link:
             link.close()
 
-    def _end(self, calls: list[_Running]) -> None:
-        """Have calls end as ones that the platform's end cuts short; those without a worker at once."""
-        for call in calls:
-            call.ends = SHUTTING_DOWN
-            if not call.is_started and call.channel:
-                call.channel.cut()
-        self._changed.notify_all()
-
-    def _end_there(self, identifier: str) -> None:
+    def _asked_to_end(self, question: str, call: _Running) -> bool:
+        """Whether the engine ends a call, or there is none."""
         try:
-            self.ask("cancel", identifier, seconds=0.0)
+            return bool(self.ask(question, call.context.request_id, seconds=0.0).head)
         except EngineUnavailable:
-            pass
+            return True
+
+    def _end(self, call: _Running) -> None:
+        """Have a call of which the engine knows nothing any more end as one that the platform's end cuts short."""
+        with self._changed:
+            call.ends = SHUTTING_DOWN
+            if call.channel:
+                call.channel.cut()
+            self._changed.notify_all()
 
 
 def _connected(link: socket.socket) -> Channel:

@@ -82,6 +82,29 @@ class Channel:
         self.socket = connected
         self._lock = threading.Lock()
         self._held = b""
+        self._builds: dict[str, int] = {}
+        self._texts: list[str] = []
+
+    def told_build(self, build: Build) -> tuple[int, str | None]:
+        """What to send in the place of a build: its text only once on each connection.
+
+        Raises:
+            Gone: if there were so many that the connection is not to be used any more.
+        """
+        text = encoded_build(build)
+        number = self._builds.get(text)
+        if number is not None:
+            return number, None
+        if len(self._builds) >= KNOWN_BUILDS:
+            raise Gone("too many builds")
+        self._builds[text] = number = len(self._builds)
+        return number, text
+
+    def heard_build(self, number: int, text: str | None) -> Build:
+        """The build that the other end means."""
+        if text is not None:
+            self._texts.append(text)
+        return decoded_build(self._texts[number])
 
     def send(self, kind: Kind, head: Any = None, body: bytes = b"") -> None:
         """Send a message, in one piece."""
@@ -139,6 +162,7 @@ class Channel:
 # Values in messages
 
 
+@functools.lru_cache(maxsize=KNOWN_BUILDS)
 def encoded_build(build: Build) -> str:
     """A build as text, which is the same for equal ones. Its log stays behind: it is of no use to run it."""
     found = (build.commit, str(build.source), str(build.python), build.module, build.network_access)

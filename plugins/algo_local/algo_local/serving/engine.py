@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from algo_core.errors import AlgoError
 from algo_local.execution.ahead import workers_kept_ready
 from algo_local.execution.engine import EngineServer, Tell
+from algo_local.execution.payload import SHUTTING_DOWN
 from algo_local.execution.process_tree import children
-from algo_local.records.record import NONE
+from algo_local.records.record import DONE, FAILED, NONE
 from algo_local.serving.control import CUT, LINK, SERVING, Control
 from algo_local.serving.ending import end_at_last
 from algo_local.serving.log import Log
@@ -58,7 +59,8 @@ class _Calls:
 
     def ended(self, context: CallContext, build: Build, outcome: Outcome | None, waited: float | None) -> None:
         """See `Calls.ended`."""
-        state = answer_of(fitting(build, outcome)).state if outcome else "lost"
+        failure = fitting(build, outcome).failure if outcome else SHUTTING_DOWN
+        state = failure.ended or FAILED if failure else DONE
         self._monitoring.count("/".join(context.algorithm), state, outcome.duration if outcome else None, waited)
 
     def adopt(self, context: CallContext, build: Build, outcome: Outcome, worker: str) -> None:

@@ -18,6 +18,7 @@ from algo_local.serving.log import Log
 from algo_local.serving.monitoring import METRICS, Monitoring
 from algo_local.serving.server import Server
 from algo_local.web.app import Application
+from algo_local.web.authorization import holder_of
 from algo_local.web.forwarding import Forwarding
 from algo_local.web.http import Request, Response
 
@@ -75,7 +76,7 @@ def run_front_end(
     remote = RemoteExecutor(
         account=counted.account,
         on_insights=lambda identifier, found: _note(platform, identifier, found),
-        is_key=lambda text: platform.keys.find(text) is not None,
+        is_key=lambda text: holder_of(platform, text) is not None,
     )
     platform = make(remote)
     platform.is_public = is_public

@@ -15,7 +15,7 @@ import socket
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from algo_core.errors import AlgoError
 from algo_local.serving.control import (
@@ -46,8 +46,8 @@ DRAIN_SECONDS = 0.05
 LONGEST_PAUSE = 5.0
 """Seconds until a process is started again that dies at once, however often."""
 
-STEADY_SECONDS = 10.0
-"""Who has lived for so long is started again at once."""
+STEADY_SECONDS = 1.0
+"""Who was ready, and has lived for so long, is started again at once."""
 
 _NUMBERS = (signal.SIGINT, signal.SIGTERM)
 
@@ -69,7 +69,9 @@ class _Process:
     """Seconds that its next start waits after its death."""
     due: float = 0.0
     """When it is to be started again."""
-    is_ready: bool = field(default=False)
+    is_ready: bool = False
+    was_ready: bool = False
+    """Whether the one that runs, or ran last, ever was."""
 
 
 class Processes:
@@ -181,7 +183,7 @@ class Processes:
         try:
             data = process.control.recv(1)
             if data == READY:
-                process.is_ready = True
+                process.is_ready = process.was_ready = True
                 return None
             error = receive_failure(process.control) if data == FAILED else None
         except OSError:
@@ -205,7 +207,7 @@ class Processes:
     def _tell_death(self, process: _Process, error: AlgoError | None) -> None:
         if error is None:
             return
-        is_steady = time.monotonic() - process.started >= STEADY_SECONDS
+        is_steady = process.was_ready and time.monotonic() - process.started >= STEADY_SECONDS
         process.pause = 0.0 if is_steady else min(LONGEST_PAUSE, max(0.1, process.pause * 2))
         process.due = time.monotonic() + process.pause
         self._say(f"{error.message}; it is started again")
@@ -226,6 +228,7 @@ class Processes:
             self._become(process, ours, theirs)
         theirs.close()
         process.pid, process.control, process.started, process.is_ready = pid, ours, time.monotonic(), False
+        process.was_ready = False
         self._selector.register(ours, selectors.EVENT_READ, process)
         others = self._front_ends if process.is_engine else [self._engine]
         for other in others:

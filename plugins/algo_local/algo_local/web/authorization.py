@@ -127,10 +127,7 @@ def _credential(header: str) -> str:
 
 def _holder(platform: Platform, credential: str) -> Caller:
     """The account of a key."""
-    if len(credential) <= KEY_LENGTH:  # no other is a key, nor may fill the memory
-        caller = platform.database.remembered(("holder", credential), lambda: _find_holder(platform, credential))
-    else:
-        caller = None
+    caller = holder_of(platform, credential)
     key = caller.key if caller else None
     if not caller or not key:
         jwt = credential.count(".") == 2
@@ -140,6 +137,13 @@ def _holder(platform: Platform, credential: str) -> Caller:
         raise ApiError(401, "The API key has expired", ErrorCode.NOT_AUTHENTICATED)
     platform.keys.note_use(key)
     return caller
+
+
+def holder_of(platform: Platform, credential: str) -> Caller | None:
+    """The account of an API key, which may have expired; None if the credential is none."""
+    if len(credential) > KEY_LENGTH:  # no other is a key, nor may fill the memory
+        return None
+    return platform.database.remembered(("holder", credential), lambda: _find_holder(platform, credential))
 
 
 def _find_holder(platform: Platform, credential: str) -> Caller | None:
