@@ -15,6 +15,7 @@ ability. All optional abilities are defined here.
 | `RenamingStorage` | moving without copying |
 | `CopyingStorage` | copies that the store makes itself |
 | `ConditionalStorage` | writes that replace nothing unseen |
+| `ConditionalCopyingStorage` | copies by the store that replace nothing unseen |
 | `SharingStorage` | links that need no credential |
 | `LeftoverStorage` | partial files of transfers that run or were killed |
 | `PrefetchingReader` | large files that are read one byte after the other |
@@ -196,6 +197,22 @@ class ConditionalStorage(Protocol):
             ConditionsIgnored: if the store cannot promise this; nothing has been read or written then.
             AlgoError: what `Storage.write` raises.
         """
+
+
+@runtime_checkable
+class ConditionalCopyingStorage(Protocol):
+    """A `ConditionalStorage` that compares the condition in copies that it makes itself as well."""
+
+    def copy_within_if(
+        self,
+        source: DataUri,
+        target: DataUri,
+        entry: Entry | None,
+        advanced: Callable[[int], object],
+        *,
+        version: str | None,
+    ) -> Entry | None:
+        """Copy as `CopyingStorage.copy_within` does, on the condition of `ConditionalStorage.write_if`."""
 
 
 class Link(NamedTuple):
