@@ -23,7 +23,15 @@ from algo_local.execution.executor import Description, Endpoint
 from algo_local.execution.payload import SHUTTING_DOWN, Failure, Outcome, Payload
 from algo_local.execution.protocol import CANNOT_RUN, encode_request
 from algo_local.execution.scaling import Scaling
-from algo_local.execution.scheduler import HOLD_SECONDS, REMEMBERED, BuildWorkers, Scheduler, Start, Ticket
+from algo_local.execution.scheduler import (
+    HOLD_SECONDS,
+    LONG_SECONDS,
+    REMEMBERED,
+    BuildWorkers,
+    Scheduler,
+    Start,
+    Ticket,
+)
 from algo_local.execution.served import NotHandedOver
 from algo_local.refusals import TooManyCalls
 
@@ -410,7 +418,11 @@ class LocalPool:
                 with self._lock:
                     starts = self._plan()
                 self._launch(starts)
-                call.told.wait(max(0.0, deadline - time.monotonic()))
+                if not call.told.wait(min(LONG_SECONDS, max(0.0, deadline - time.monotonic()))):
+                    with self._lock:
+                        starts = self._plan()
+                    self._launch(starts)
+                    call.told.wait(max(0.0, deadline - time.monotonic()))
         finally:
             with self._lock:
                 if not call.is_decided:
