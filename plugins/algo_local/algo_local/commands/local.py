@@ -186,12 +186,18 @@ def _check_sandbox(app: App, *, is_local: bool) -> None:
 
 
 @local.command()
+@click.option("--cluster", "of_cluster", is_flag=True, help="Show the cluster that runs algorithms instead.")
 @pass_app
-def status(app: App) -> None:
+def status(app: App, of_cluster: bool) -> None:
     """Show the state's directory, contents and disk usage.
 
     'algo local prune' frees what no version needs.
     """
+    if of_cluster:
+        from algo_local.commands.cluster import show_cluster
+
+        show_cluster(app, state_root())
+        return
     from algo_local.maintenance import describe
 
     found = describe(Platform(State.of()))

@@ -303,6 +303,11 @@ class Scheduler(Generic[W]):
         """How many of an account's workers of a build are not reserved for it."""
         return max(0, self.pools[key].of.get(account, 0) - self.reserved.get((key, account), 0))
 
+    def has_had_less(self, name: str, other: str) -> bool:
+        """Whether an account with calls has had so much less service than another that it may take its workers."""
+        one, two = self._accounts.get(name), self._accounts.get(other)
+        return bool(one and two and one.waiting and one.served + QUANTUM_SECONDS < two.served)
+
     def ahead(self, ticket: Ticket[W]) -> list[Start[W]]:
         """The workers that are to be started so that a build has its least number, and its account those reserved for
         it; `ticket` is no call that waits.
