@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from support.claims import TICKET, Crowd
@@ -24,6 +25,10 @@ from support.several import Several
 from support.wire import PATIENCE
 
 from algo_local.opening import open_platform
+from algo_local.state import State
+
+if TYPE_CHECKING:
+    from support.postgresql import PostgresqlServer
 
 CLIENTS = 40
 PROGRESS = 20
@@ -45,7 +50,7 @@ def jane_key(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str
     source.mkdir(parents=True)
     (source / "__init__.py").touch()
     (source / "Ticket.py").write_text(TICKET)
-    with contextlib.closing(open_platform(root)) as platform:
+    with contextlib.closing(open_platform(State.of())) as platform:
         account = platform.metadata.ensure_account("jane")
         platform.publish(source.parent, "jane", "Ticket", "1.0.0")
         return platform.keys.create(account, "test")[1]
@@ -111,6 +116,27 @@ def test_front_ends_and_the_object_store_are_killed_in_turn(
         crowd = Crowd([each.served.address for each in front_ends], jane_key, tmp_path / "log", CLIENTS)
         one, other = front_ends
         kill_in_turn(crowd, [store.kill, one.kill, store.kill, other.kill], kills)
+
+
+@pytest.mark.parametrize("metadata_url", ["postgresql"], indirect=True)
+def test_front_ends_and_the_database_are_killed_in_turn(
+    jane_key: str, tmp_path: Path, kills: int, postgresql: PostgresqlServer, metadata_url: str
+) -> None:
+    def restart() -> None:
+        postgresql.stop()
+        postgresql.start()
+
+    with contextlib.ExitStack() as stack:
+        front_ends = [Supervised(port) for port in free_ports(2)]
+        for each in front_ends:
+            stack.callback(each.end)
+        crowd = Crowd([each.served.address for each in front_ends], jane_key, tmp_path / "log", CLIENTS)
+        one, other = front_ends
+
+        def cut() -> None:
+            postgresql.cut(metadata_url)
+
+        kill_in_turn(crowd, [restart, one.kill, cut, other.kill], kills)
 
 
 def test_front_ends_and_their_engine_are_killed_in_turn(jane_key: str, tmp_path: Path, kills: int) -> None:
