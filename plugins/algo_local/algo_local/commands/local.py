@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 import sys
@@ -162,7 +163,8 @@ def serve(
         if engine is not None:
             platform.executor  # noqa: B018 - starts it: what is wrong with it is told before anybody connects
         platform.objects.check()  # what cannot be used is told before anybody connects
-        with workers_kept_ready(lambda: review_and_prepare(platform), platform.changed):
+        prepare = functools.partial(review_and_prepare, platform)
+        with workers_kept_ready(prepare, platform.changed, on_failure=app.output.warn):
             serve_until_signal(
                 platform,
                 host,
@@ -186,12 +188,18 @@ def _check_sandbox(app: App, *, is_local: bool) -> None:
 
 
 @local.command()
+@click.option("--cluster", "of_cluster", is_flag=True, help="Show the cluster that runs algorithms instead.")
 @pass_app
-def status(app: App) -> None:
+def status(app: App, of_cluster: bool) -> None:
     """Show the state's directory, contents and disk usage.
 
     'algo local prune' frees what no version needs.
     """
+    if of_cluster:
+        from algo_local.commands.cluster import show_cluster
+
+        show_cluster(app, state_root())
+        return
     from algo_local.maintenance import describe
 
     found = describe(Platform(State.of()))
