@@ -138,6 +138,22 @@ def test_leftovers_are_files_whose_time_is_over_and_collections_that_do_not_exis
     assert [objects.names(directory) for directory in kept] == [["ü"], ["ü"]]
 
 
+def test_a_process_that_stays_looks_for_leftovers_again(
+    s3: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    objects = objects_in(s3, tmp_path)
+    put(objects, "data/jane.c.id", "f", b"x")
+    objects.set_aside("data/jane.gone.id")
+    put(objects, "data/jane.c.id", "f", b"x")
+    assert left_over(objects) == ["trash/data%2Fjane.gone.id"]
+    monkeypatch.setattr(store_module, "SWEEP_SECONDS", 0.0)
+    put(objects, "data/jane.c.id", "f", b"x")
+    deadline = time.monotonic() + 60
+    while left_over(objects):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def test_a_store_of_another_platform_is_refused_and_left_alone(s3: Store, tmp_path: Path) -> None:
     mine, another = objects_in(s3, tmp_path), objects_in(s3, tmp_path, owner="another")
     mine.check()

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
+import urllib3
 from support.embedded import embedded_session
 from support.relay import Relay
 from support.stores import Store
@@ -26,6 +27,8 @@ from algo_local.data import hosted
 from algo_local.data.opening import EXTRA, open_store
 from algo_local.opening import open_platform
 from algo_local.platform import Platform
+from algo_local.serving.listener import listen
+from algo_local.serving.server import Server
 from algo_local.state import State
 from algo_local.web.app import Application
 
@@ -82,7 +85,9 @@ def make(call: Call, name: str = "c") -> None:
     assert call("POST", ".my", json={"name": name}).status_code == 200
 
 
-def test_the_routes_of_hosted_data(calls: Callable[[], tuple[Platform, Call]], root: Path) -> None:
+def test_the_routes_of_hosted_data(
+    calls: Callable[[], tuple[Platform, Call]], root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     platform, call = calls()
     make(call)
     assert call("POST", ".my", json={"name": "c"}).status_code == 409
@@ -113,6 +118,8 @@ def test_the_routes_of_hosted_data(calls: Callable[[], tuple[Platform, Call]], r
     refused = call("DELETE", ".my/c")
     assert (refused.status_code, refused.json()["error"]["deleted"]) == (400, 0)
     assert "not empty (3 files)" in refused.json()["error"]["message"]
+    monkeypatch.setattr(hosted, "PAGE_SIZE", 2)
+    assert "not empty (over 2 files)" in call("DELETE", ".my/c").json()["error"]["message"]
     assert call("DELETE", ".my/c/small").status_code == 200
     assert call("DELETE", ".my/c/small").status_code == 404
     assert call("GET", ".my/c/small").status_code == 404
@@ -278,6 +285,34 @@ def test_a_new_process_finds_the_store_again_after_its_first_request_failed(
     assert call("PUT", ".my/c/f", data=b"x").status_code == 200
 
 
+def test_a_download_that_breaks_off_is_seen_to_be_incomplete(
+    calls: Callable[[], tuple[Platform, Call]], relay: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("algo_core.http.retry.FIRST_SECONDS", 0.001)
+    platform, call = calls()
+    make(call)
+    large = os.urandom(24 << 20)
+    assert call("PUT", ".my/c/f", data=large).status_code == 200
+    failures: list[str] = []
+    listener = listen("127.0.0.1", 0)
+    server = Server(Application(platform, on_failure=failures.append), listener, on_failure=failures.append)
+    server.run()
+    address = f"http://127.0.0.1:{listener.getsockname()[1]}/v1/data/.my/c/f"
+    headers = {"Authorization": f"Simple {platform.keys.create('jane', 'test')[1]}"}
+    with requests.get(address, headers=headers, stream=True, timeout=60) as answer:
+        begun = answer.raw.read(1 << 20)
+        relay.stop()
+        with pytest.raises((requests.RequestException, urllib3.exceptions.HTTPError)):
+            while block := answer.raw.read(1 << 20):
+                begun += block
+    assert len(begun) < len(large)
+    assert begun == large[: len(begun)]
+    relay.start()
+    assert requests.get(address, headers=headers, timeout=60).content == large
+    server.stop()
+    assert failures == []
+
+
 def test_clients_at_once_while_the_store_comes_and_goes(
     calls: Callable[[], tuple[Platform, Call]], relay: Relay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -326,7 +361,7 @@ def test_clients_at_once_while_the_store_comes_and_goes(
     [
         ("s3://bucket/p?endpoint_url=http://127.0.0.1:9", ExitCode.NETWORK, "store s3://bucket/p cannot be used"),
         ("s3://none-such/p?endpoint_url={moto}", ExitCode.CONFIGURATION, "store s3://none-such/p cannot be used"),
-        ("s3://USER:wJalrXUtnFEMI@bucket/p", ExitCode.CONFIGURATION, "holds no user or password"),
+        ("s3://USER:wJalrXUtnFEMI@bucket/p", ExitCode.CONFIGURATION, "holds no credential"),
     ],
 )
 def test_what_cannot_be_used_is_told_at_the_start(
@@ -346,8 +381,8 @@ def test_what_cannot_be_used_is_told_at_the_start(
         ("s3:///", "does not name a place in a store"),
         ("s3://bucket/a//b", "does not name a place in a store"),
         ("s3://bucket/../b", "does not name a place in a store"),
-        ("s3://USER:wJalrXUtnFEMI@bucket/p", r"holds no user or password: \*\*\*@bucket/p"),
-        ("sftp://USER:wJalrXUtnFEMI/x@host/p", "holds no user or password"),
+        ("s3://USER:wJalrXUtnFEMI@bucket/p", r"holds no credential: \*\*\*@bucket/p"),
+        ("sftp://USER:wJalrXUtnFEMI/x@host/p", "holds no credential"),
         ("file:///tmp/x", "is no object store"),
         ("data://.my/c", "is no object store"),
         (".my/c", "is no object store"),
@@ -356,6 +391,9 @@ def test_what_cannot_be_used_is_told_at_the_start(
         ("s3://bucket\0/p", "No object store can be opened at"),
         ("nosuch://bucket/p", "no file system for nosuch://"),
         ("s3://bucket/p?endpoint_url=nonsense", "no usable endpoint_url"),
+        ("s3://bucket/p?endpoint_url=http://USER:wJalrXUtnFEMI@127.0.0.1:9", "holds no credential"),
+        ("s3://bucket/p?secret_access_key=wJalrXUtnFEMI", "holds no credential"),
+        ("s3://bucket/p?timeout=never", "timeout of s3:// is a number of seconds"),
     ],
 )
 def test_a_url_that_names_no_store_is_refused(url: str, words: str, root: Path) -> None:

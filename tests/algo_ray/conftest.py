@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 from collections.abc import Callable, Iterator
@@ -11,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.programs import needs
+
+from algo_local.algorithms.build import Build
+from algo_local.algorithms.builder import Builder
 
 if TYPE_CHECKING:
     from algo_ray.connection import Connection
@@ -103,3 +107,18 @@ def ray_executor(ray_connection: Connection, tmp_path: Path) -> Iterator[RayExec
     executor.start()
     yield executor
     executor.close()
+
+
+@pytest.fixture
+def build_code(tmp_path: Path) -> Callable[..., Build]:
+    """Makes a build from code: `build_code(code, cpus=2)`, with members of its algorithmia.conf."""
+
+    def build(code: str, **members: Any) -> Build:
+        source = tmp_path / "source"
+        (source / "src").mkdir(parents=True)
+        (source / "src" / "__init__.py").write_text("")
+        (source / "src" / "Hello.py").write_text(code)
+        (source / "algorithmia.conf").write_text(json.dumps(members))
+        return Builder(tmp_path / "builds").build(source, "demo", "Hello")
+
+    return build

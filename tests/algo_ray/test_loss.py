@@ -11,10 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from algo_local.algorithms.build import Build
-from algo_local.algorithms.builder import Builder
 from algo_local.execution.payload import Payload
 from algo_local.testing import PATIENCE, context_for, wait_for
 from algo_ray.connection import Connection
@@ -41,20 +38,6 @@ def apply(seconds):
     print("began", flush=True)
     time.sleep(seconds)
 """
-
-
-@pytest.fixture
-def build_code(tmp_path: Path) -> Callable[[str], Build]:
-    """Makes a build from code."""
-
-    def build(code: str) -> Build:
-        source = tmp_path / "source"
-        (source / "src").mkdir(parents=True)
-        (source / "src" / "__init__.py").write_text("")
-        (source / "src" / "Hello.py").write_text(code)
-        return Builder(tmp_path / "builds").build(source, "demo", "Hello")
-
-    return build
 
 
 def processes(text: bytes) -> list[int]:

@@ -14,6 +14,7 @@ import pytest
 from algo_core.errors import ExitCode
 from algo_core.testing import Home
 from algo_core.testing.platform import Platform
+from algo_local.testing import wait_for
 
 CALLING = """
 import json, os, urllib.request
@@ -85,3 +86,23 @@ def test_an_algorithm_runs_with_what_it_requires_on_a_node(ray_platform: Platfor
 @pytest.mark.parametrize("name", ["Calling", "Isolated"])
 def test_algorithms_on_nodes_call_the_platform(ray_platform: Platform, name: str) -> None:
     assert run(ray_platform, f"tester/{name}", "-d", "Jane") == "Hello Jane"
+
+
+def test_the_cluster_is_shown(ray_platform: Platform) -> None:
+    run(ray_platform, "tester/Requiring", "-d", "Jane")
+
+    def shown() -> dict[str, Any]:
+        done = ray_platform.home.run("--json", "local", "status", "--cluster")
+        found: dict[str, Any] = json.loads(done.text) if done.code == ExitCode.OK else {}
+        return found
+
+    def places() -> list[str]:
+        return [actor["node"] for actor in shown()["cluster"]["actors"] if actor["algorithm"] == "tester/Requiring"]
+
+    wait_for(lambda: shown() and places())
+    nodes = {node["id"]: node for node in shown()["cluster"]["nodes"] if node["alive"]}
+    assert {node["resources"].get("cpus", 0) for node in nodes.values()} == {0, 8}
+    assert nodes[places()[0]]["free"]["cpus"] < 8
+    text = ray_platform.home.run("local", "status", "--cluster").text
+    assert "tester/Requiring" in text
+    assert "of 16 processors taken" in text

@@ -12,7 +12,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from algo_connectors.common.errors import Changed, Unsatisfiable, store_errors
-from algo_connectors.common.objects import Names, ObjectStorage, child_of, folder_of
+from algo_connectors.common.objects import Names, ObjectStorage, child_of, folder_of, prefix_of
 from algo_connectors.common.options import ConnectorOptions
 from algo_connectors.common.reading import RangeReader
 from algo_connectors.common.stream import StreamReader
@@ -204,6 +204,23 @@ class GoogleStorage(ObjectStorage):
             token = answer.get("nextPageToken")
             if not token:
                 return
+
+    def list_after(self, uri: DataUri, after: str, limit: int) -> tuple[list[Entry], bool]:
+        """objects.list from a name on, which comes as well if it exists (`OrderedStorage`)."""
+        with store_errors(uri):
+            bucket, key = self.locate(uri)
+            prefix = prefix_of(key)
+            known = f"{prefix}{after}"
+            query = {"prefix": prefix or None, "delimiter": "/", "maxResults": min(limit + 1, 1000)}
+            answer = self.api.resource(
+                "GET", "b/{}/o", bucket, query={**query, "startOffset": known if after else None}
+            )
+            found = [
+                _entry(child_of(uri, prefix, found["name"]), found)
+                for found in answer.get("items", ())
+                if found["name"] not in {prefix, known}
+            ]
+            return found[:limit], len(found) > limit or "nextPageToken" in answer
 
     def buckets(self, uri: DataUri) -> Iterable[str]:
         """buckets.list."""

@@ -41,8 +41,8 @@ def open_s3(options: ConnectorOptions) -> S3Storage:
     """The storage for `s3://`.
 
     Without options the credentials are those of the AWS tools (environment, `~/.aws`, instance role). The options are
-    `region`, `endpoint_url`, `access_key_id`, `secret_access_key`, `session_token`, `anon` and `bucket`; with
-    `client = "s3fs"`, or any other option, requests go through s3fs, and its options are accepted.
+    `region`, `endpoint_url`, `access_key_id`, `secret_access_key`, `session_token`, `anon`, `timeout` and `bucket`;
+    with `client = "s3fs"`, or any other option, requests go through s3fs, and its options are accepted.
     """
     options.rename("access_key_id", "key")
     options.rename("secret_access_key", "secret")

@@ -41,6 +41,7 @@ def describe(platform: Platform) -> dict[str, Any]:
     ]
     return {
         "root": str(platform.root),
+        **({"objects": place(platform.state.objects)} if platform.state.objects else {}),
         "account": platform.account,
         **{name: counts[name] for name in ("accounts", "keys", "collections")},
         "bytes": disk_by_kind(platform),

@@ -45,6 +45,7 @@ class Connection:
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._questions: Channel | None = None
+        self.is_closed = False
 
     def open(self) -> None:
         """Start the driver and join the cluster, unless that is done.
@@ -54,6 +55,8 @@ class Connection:
             NetworkError: if no cluster answers.
         """
         with self._lock:
+            if self.is_closed:
+                raise AlgoError("The platform is shutting down")
             if self._process and self._process.poll() is None:
                 return
             if find_spec("ray") is None:
@@ -149,6 +152,7 @@ class Connection:
     def close(self) -> None:
         """End the driver, and all actors with it; may be repeated."""
         with self._lock:
+            self.is_closed = True
             process, control, questions = self._process, self._control, self._questions
             self._process = self._control = self._questions = None
         if questions:

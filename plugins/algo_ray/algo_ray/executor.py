@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from algo_core.errors import ConfigError
+from algo_core.errors import AlgoError, ConfigError
 from algo_local.execution.local_pool import LocalPool
 from algo_ray.connection import Connection
 from algo_ray.worker import RayWorkers
@@ -65,13 +65,20 @@ class RayExecutor(LocalPool):
         """Join the cluster. AlgoError if that is impossible."""
         self._connection.open()
 
-    def cluster(self) -> dict[str, Any]:
-        """The nodes of the cluster, its resources, and the actors of this platform.
+    def cluster(self) -> dict[str, Any] | None:
+        """The nodes of the cluster, its resources, the actors of this platform, and the calls that wait for them.
 
         Raises:
             AlgoError: if it cannot be asked.
         """
-        return self._connection.cluster()
+        if self._connection.is_closed:
+            return None
+        try:
+            return {**self._connection.cluster(), "queues": self.queues()}
+        except AlgoError:
+            if self._connection.is_closed:
+                return None
+            raise
 
     def close(self) -> None:
         """End all calls, workers, and the connection to the cluster."""

@@ -6,13 +6,14 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 
 OLDEST, NEWEST = (2, 60), (3,)
 """The versions of Ray that fit: from the first, before the second."""
 
 _CONNECT_SECONDS = 5.0
-_PROBE_SECONDS = 20.0
+_PROBE_SECONDS = 15.0
 
 _PROBE = """
 import sys
@@ -43,12 +44,8 @@ def join(address: str, environment: Mapping[str, str], packages: Sequence[str]) 
 
     if told := unfit(ray.__version__):
         return told
-    if not _demands_token(address):
-        return (
-            "configuration",
-            f"The Ray cluster at {address} lets everybody run code: it was started without token authentication",
-            "Start its nodes with RAY_AUTH_MODE=token and one token: `ray get-auth-token --generate`",
-        )
+    if told := _shut_out(address):
+        return told
     try:
         ray.init(
             address=address,
@@ -74,15 +71,49 @@ def unfit(version: str) -> Refusal | None:
     )
 
 
-def _demands_token(address: str) -> bool:
-    """Whether the cluster refuses who has no token."""
-    environment = {**os.environ, "RAY_AUTH_MODE": "disabled"}
-    command = [sys.executable, "-c", f"import sys; sys.path[:] = {sys.path!r}\n{_PROBE}", address]
+def _shut_out(address: str) -> Refusal | None:
+    """Why the platform does not get in, or nobody should: who has no token is to be refused, and ours accepted."""
+    without, ours, end = _probe(address, "disabled"), _probe(address, "token"), time.monotonic() + _PROBE_SECONDS
+    open_to_all, said = _said(without, end) is None, _said(ours, end)
+    if open_to_all:
+        return (
+            "configuration",
+            f"The Ray cluster at {address} lets everybody run code: it was started without token authentication",
+            "Start its nodes with RAY_AUTH_MODE=token and one token: `ray get-auth-token --generate`",
+        )
+    if said is None:
+        return None
+    if "token" in said.lower():
+        return (
+            "configuration",
+            f"The Ray cluster at {address} does not accept this machine's token, or there is none here",
+            "Give RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH the token of the cluster",
+        )
+    return (
+        "network",
+        f"What listens at {address} is no Ray cluster, or does not answer",
+        "`ray start --head` prints its address",
+    )
+
+
+def _probe(address: str, mode: str) -> subprocess.Popen[str]:
+    """Ask the cluster for something harmless. In a process of its own: Ray ends one that has no token."""
+    command = [sys.executable, "-I", "-c", f"import sys; sys.path[:] = {sys.path!r}\n{_PROBE}", address]
+    environment = {**os.environ, "RAY_AUTH_MODE": mode}
+    return subprocess.Popen(
+        command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+
+
+def _said(probe: subprocess.Popen[str], end: float) -> str | None:
+    """Why it was refused; None if it was let in. `end` is a time of `time.monotonic`."""
     try:
-        done = subprocess.run(command, env=environment, capture_output=True, timeout=_PROBE_SECONDS, check=False)
+        said = probe.communicate(timeout=max(0.0, end - time.monotonic()))[1]
     except subprocess.TimeoutExpired:
-        return True  # nobody was let in
-    return done.returncode != 0
+        probe.kill()
+        probe.communicate()
+        return "it does not answer"
+    return said if probe.returncode else None
 
 
 def _explained(address: str, error: Exception) -> Refusal:
@@ -92,12 +123,6 @@ def _explained(address: str, error: Exception) -> Refusal:
             "configuration",
             f"The Ray cluster at {address} runs other versions than this machine: {text}",
             "Install the same version of Ray and of Python on all of them",
-        )
-    if "token" in text.lower() or "authent" in text.lower():
-        return (
-            "configuration",
-            f"The Ray cluster at {address} does not accept this machine's token: {text}",
-            "Give RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH the token of the cluster",
         )
     hint = "The platform's machine has to be a node of the cluster: `ray start --address ADDRESS --num-cpus 0`"
     return "network", f"The Ray cluster at {address} cannot be used: {text}", hint

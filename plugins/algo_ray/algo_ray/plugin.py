@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from algo_core import ExecutorFactory, PluginSetting, hookimpl
+from algo_core import ExecutorFactory, PluginSetting, Variable, hookimpl
 
 ALGO_API = ">=1.1,<2"
 
@@ -18,4 +18,13 @@ def algo_settings() -> list[PluginSetting]:
     """Where the cluster is."""
     return [
         PluginSetting("ray.address", "HOST:PORT of the Ray cluster that runs algorithms", variable="ALGO_RAY_ADDRESS")
+    ]
+
+
+@hookimpl
+def algo_variables() -> list[Variable]:
+    """What else changes how algorithms run on a cluster."""
+    return [
+        Variable("ALGO_RAY_PLACEMENT_SECONDS", "how long a worker waits for a node with room (default: 120)"),
+        Variable("ALGO_RAY_CACHE", "on a node: directory of the builds that it runs (default: ~/.cache/algo-ray)"),
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -11,8 +12,11 @@ from typing import Any
 Resources = tuple[tuple[str, float], ...]
 """What a worker is placed by: `cpus`, `gpus`, `memory` (bytes), and whatever else nodes declare."""
 
+PATIENCE = "ALGO_RAY_PLACEMENT_SECONDS"
+"""The variable that says how many seconds a worker waits for a node with room."""
+
 PLACEMENT_SECONDS = 120.0
-"""How long a worker waits for a node with room."""
+"""The same without it."""
 
 _SLICE = 0.25
 SPARE_SECONDS = 30.0
@@ -29,6 +33,7 @@ class Placed:
 
     handle: Any
     resources: Resources
+    nested: bool
     node: str = ""
     process: int = 0
     label: str = ""
@@ -57,6 +62,7 @@ class Seats:
         self._pending: dict[int, Resources] = {}
         self._class: Any = None
         self._janitor: threading.Thread | None = None
+        self._patience = float(os.environ.get(PATIENCE) or PLACEMENT_SECONDS)
 
     def take(self, resources: Resources, *, nested: bool, on_wait: Callable[[], bool]) -> Placed:
         """An actor with these resources, spare or new.
@@ -67,12 +73,11 @@ class Seats:
         Raises:
             Unplaced: if no node has room in time, or `on_wait` says so.
         """
-        key = (("nested", 1.0), *resources) if nested else resources
         with self._lock:
             self._spare = [spare for spare in self._spare if not spare.is_dead]
             self._all = {placed for placed in self._all if not placed.is_dead}
             for spare in reversed(self._spare):
-                if spare.resources == key:
+                if (spare.resources, spare.nested) == (resources, nested):
                     self._spare.remove(spare)
                     return spare
             other = self._spare.pop(0) if self._spare else None
@@ -80,15 +85,15 @@ class Seats:
                 self._all.discard(other)
         if other:
             _kill(other.handle)
-        return self._new(key, nested, on_wait)
+        return self._new(resources, nested, on_wait)
 
-    def _new(self, key: Resources, nested: bool, on_wait: Callable[[], bool]) -> Placed:
+    def _new(self, resources: Resources, nested: bool, on_wait: Callable[[], bool]) -> Placed:
         import ray
 
-        end = time.monotonic() + PLACEMENT_SECONDS
+        end = time.monotonic() + self._patience
         while True:
             try:
-                placed = self._placed(key, nested, on_wait, end)
+                placed = self._placed(resources, nested, on_wait, end)
             except ray.exceptions.RayActorError:  # its node has died, which Ray takes some seconds to see
                 if time.monotonic() >= end or not on_wait():
                     raise Unplaced("Nodes of the cluster die before a worker has started there") from None
@@ -98,17 +103,17 @@ class Seats:
                 self._all.add(placed)
             return placed
 
-    def _placed(self, key: Resources, nested: bool, on_wait: Callable[[], bool], end: float) -> Placed:
+    def _placed(self, resources: Resources, nested: bool, on_wait: Callable[[], bool], end: float) -> Placed:
         import ray
 
-        placed = Placed(self._actor(dict(key), nested), key)
+        placed = Placed(self._actor(dict(resources), nested), resources, nested)
         with self._lock:
-            self._pending[id(placed)] = key
+            self._pending[id(placed)] = resources
         try:
             place = placed.handle.place.remote()
             while not ray.wait([place], timeout=_SLICE)[0]:
                 if time.monotonic() >= end or not on_wait():
-                    raise Unplaced(self._why_not(dict(key)))
+                    raise Unplaced(self._why_not(dict(resources)))
             placed.node, placed.process = ray.get(place)
         except BaseException:
             _kill(placed.handle)
@@ -127,7 +132,6 @@ class Seats:
 
             groups = {"output": 1, "control": 2, "watch": 1}
             self._class = ray.remote(concurrency_groups=groups, max_restarts=0, max_task_retries=0)(Seat)
-        wanted.pop("nested", None)
         options: dict[str, Any] = {
             "num_cpus": 0 if nested else wanted.pop("cpus", 1.0),
             "num_gpus": wanted.pop("gpus", 0.0),
@@ -153,13 +157,12 @@ class Seats:
     def _why_not(self, wanted: dict[str, float]) -> str:
         import ray
 
-        wanted.pop("nested", None)
         said = ", ".join(f"{name}={value:g}" for name, value in wanted.items()) or "cpus=1"
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         names = {"cpus": "CPU", "gpus": "GPU"}
         if not any(all(node.get(names.get(k, k), 0) >= v for k, v in wanted.items()) for node in nodes):
             return f"No node of the cluster has {said}"
-        return f"No node of the cluster had room for {said} within {PLACEMENT_SECONDS:.0f} seconds"
+        return f"No node of the cluster had room for {said} within {self._patience:.0f} seconds"
 
     def give_back(self, placed: Placed) -> None:
         """Its worker has ended: keep it for the next one for a while."""
@@ -215,11 +218,16 @@ class Seats:
                 "node": placed.node,
                 "process": placed.process,
                 "algorithm": placed.label,
-                "resources": dict(placed.resources),
+                "resources": _taken(placed),
             }
             for placed in everyone
         ]
-        return {"ray": ray.__version__, "nodes": nodes, "actors": actors, "pending": [dict(one) for one in pending]}
+        return {
+            "ray": ray.__version__,
+            "nodes": nodes,
+            "actors": actors,
+            "pending": [{"cpus": 1.0, **dict(one)} for one in pending],
+        }
 
 
 def _declared(resources: Mapping[str, float]) -> dict[str, float]:
@@ -227,6 +235,10 @@ def _declared(resources: Mapping[str, float]) -> dict[str, float]:
     names = {"CPU": "cpus", "GPU": "gpus"}
     hidden = ("node:", "object_store_memory", "accelerator_type:")
     return {names.get(name, name): value for name, value in resources.items() if not name.startswith(hidden)}
+
+
+def _taken(placed: Placed) -> dict[str, float]:
+    return {"cpus": 1.0, **dict(placed.resources), **({"cpus": 0.0} if placed.nested else {})}
 
 
 def _kill(handle: Any) -> None:

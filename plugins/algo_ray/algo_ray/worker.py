@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from algo_core.errors import AlgoError
+from algo_local.algorithms.build import BuildError
+from algo_local.algorithms.configuration import read_configuration
 from algo_local.execution.payload import Failure, Outcome
 from algo_local.execution.protocol import CANNOT_RUN
 from algo_local.execution.served import NotHandedOver
@@ -180,8 +182,10 @@ class _Lost(Exception):
 class RayWorkers:
     """Starts workers on nodes."""
 
-    def __init__(self, endpoint: Callable[[], Endpoint], connection: Connection, make_room: Callable[[], bool]) -> None:
-        """`make_room()` ends an idle worker if there is one."""
+    def __init__(
+        self, endpoint: Callable[[], Endpoint], connection: Connection, make_room: Callable[[str], None]
+    ) -> None:
+        """`make_room(account)` ends a worker in favour of an account."""
         self._endpoint = endpoint
         self._connection = connection
         self._make_room = make_room
@@ -216,8 +220,8 @@ class RayWorkers:
                 self._starting.add(channel)
             try:
                 address = self._endpoint().address
-                channel.send("start", tuple(need), account, token, label, address, (), depth > 0)
-                name = self._started(channel, on_load)
+                channel.send("start", tuple(need), account, token, label, address, _resources(build), depth > 0)
+                name = self._started(channel, account, on_load)
             except BaseException:
                 channel.close()
                 raise
@@ -226,7 +230,7 @@ class RayWorkers:
                     self._starting.discard(channel)
         return RayWorker(channel, account, token, name)
 
-    def _started(self, channel: Channel, on_load: Callable[[], None]) -> str:
+    def _started(self, channel: Channel, account: str, on_load: Callable[[], None]) -> str:
         slow = time.monotonic() + _SLOW_SECONDS
         while reply := channel.receive():
             if reply[0] == "started":
@@ -237,7 +241,7 @@ class RayWorkers:
                 slow = time.monotonic() + _SLOW_SECONDS
                 on_load()
                 if not reply[1]:
-                    self._make_room()
+                    self._make_room(account)
         raise AlgoError("The connection to the Ray cluster was lost")
 
     def close(self) -> None:
@@ -247,3 +251,11 @@ class RayWorkers:
             starting = list(self._starting)
         for channel in starting:
             channel.end()
+
+
+def _resources(build: Build) -> tuple[tuple[str, float], ...]:
+    """What a worker takes of a node, as `algorithmia.conf` says."""
+    try:
+        return read_configuration(build.source).resources
+    except BuildError:  # published before that was checked
+        return ()

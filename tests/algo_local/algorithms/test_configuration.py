@@ -37,6 +37,25 @@ def test_what_it_says(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{}", {}),
+        ('{"cpus": 0}', {"cpus": 0}),
+        ('{"cpus": 0.25, "gpus": 0, "memory": "2 GiB"}', {"cpus": 0.25, "memory": 2 << 30}),
+        (
+            '{"gpus": 2, "memory": 1000, "resources": {"ssd": 1, "tpu-v5": 0.5, "no": 0}}',
+            {"gpus": 2, "memory": 1000, "ssd": 1, "tpu-v5": 0.5},
+        ),
+    ],
+)
+def test_resources_of_a_worker(tmp_path: Path, text: str, expected: dict[str, float]) -> None:
+    found = read_configuration(configured(tmp_path, text))
+    assert dict(found.resources) == expected
+    assert not found.idempotent
+    assert read_configuration(configured(tmp_path, '{"idempotent": true}')).idempotent
+
+
+@pytest.mark.parametrize(
     ("text", "message", "hint"),
     [
         ('{"usrname": "me"}', "unknown member 'usrname'", "Did you mean 'username'?"),
@@ -54,6 +73,21 @@ def test_what_it_says(tmp_path: Path) -> None:
         ('{"max_workers": "2"}', "'max_workers' must be a number from 0 to 1000", "Correct 'max_workers'"),
         ('{"min_workers": 3, "max_workers": 2}', "'min_workers' must be at most max_workers, which is 2", "Correct"),
         ('{"replicas": 3}', "'replicas' must be spawn or fork, not 3", "Correct 'replicas'"),
+        ('{"cpus": -1}', "'cpus' must be a number from 0 to 1, or a whole one, not -1", "Correct 'cpus'"),
+        ('{"cpus": 1.5}', "'cpus' must be a number from 0 to 1, or a whole one, not 1.5", "Correct 'cpus'"),
+        ('{"cpus": true}', "'cpus' must be a number", "Correct 'cpus'"),
+        ('{"cpus": NaN}', "'cpus' must be a number", "Correct 'cpus'"),
+        ('{"gpus": Infinity}', "'gpus' must be a number", "Correct 'gpus'"),
+        ('{"gpus": "1"}', "'gpus' must be a number", "Correct 'gpus'"),
+        ('{"memory": "much"}', "'memory' must be a size such as 2G, or bytes", "Correct 'memory'"),
+        ('{"memory": 1.5}', "'memory' must be a size", "Correct 'memory'"),
+        ('{"memory": false}', "'memory' must be a size", "Correct 'memory'"),
+        ('{"memory": "999999999999T"}', "'memory' must be a size", "Correct 'memory'"),
+        ('{"resources": ["ssd"]}', "'resources' must be an object", "Correct 'resources'"),
+        ('{"resources": {"CPU": 1}}', "'resources' must be names that nodes declare", "Correct 'resources'"),
+        ('{"resources": {"node:10.0.0.1": 1}}', "'resources' must be names that nodes", "Correct 'resources'"),
+        ('{"resources": {"ssd": 0.5, "tpu": 2.5}}', "'tpu' must be a number", "Correct 'tpu'"),
+        ('{"idempotent": 1}', "'idempotent' must be true or false, not 1", "Correct 'idempotent'"),
         ('{"python": "new"}', "'python' must be a version", "Correct 'python'"),
         ('{"username": "me",}', "is not JSON", "It looks like"),
         ("[]", "does not hold a JSON object", "It looks like"),

@@ -63,8 +63,11 @@ def s3_url() -> Iterator[str]:
             except EndpointConnectionError:
                 assert server.poll() is None and time.monotonic() < ends
                 time.sleep(0.05)
-        options = {"endpoint_url": endpoint, "region": "us-east-1", "key": "A", "secret": "b"}
-        yield f"s3://bucket/PREFIX?{urlencode(options)}"
+        options = {"endpoint_url": endpoint, "region": "us-east-1"}
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("AWS_ACCESS_KEY_ID", "A")
+            patch.setenv("AWS_SECRET_ACCESS_KEY", "b")
+            yield f"s3://bucket/PREFIX?{urlencode(options)}"
         server.kill()
 
 
@@ -90,8 +93,6 @@ def servers(postgresql: PostgresqlServer, s3_url: str) -> Iterator[Callable[...,
 @pytest.fixture
 def moving(backed_up: Filled, root: Path) -> State:
     Restoration(State(root), replace=False, report=nothing).run(backed_up.backup)
-    with closing(Platform(root)) as platform:
-        platform.metadata.platform_id()  # a row that a migration needs
     return State(root)
 
 

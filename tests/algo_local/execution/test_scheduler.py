@@ -14,7 +14,7 @@ import pytest
 from algo_local.execution.crashes import LONGEST_PAUSE, TOLERATED, Crashes
 from algo_local.execution.payload import Failure
 from algo_local.execution.scaling import Scaling
-from algo_local.execution.scheduler import HOLD_SECONDS, Scheduler, Start, Ticket
+from algo_local.execution.scheduler import HOLD_SECONDS, LONG_SECONDS, MANY, Scheduler, Start, Ticket
 
 
 @dataclass(eq=False)
@@ -52,6 +52,7 @@ class Simulation:
         self.scheduler.arrive(ticket)
         self.plan()
         self.at(self.now + HOLD_SECONDS, self.plan)
+        self.at(self.now + HOLD_SECONDS + LONG_SECONDS, self.plan)
         return ticket
 
     def plan(self) -> None:
@@ -119,6 +120,43 @@ def test_short_calls_start_no_more_workers_than_pay() -> None:
         simulation.loop("quick", "jane", 0.001)
     simulation.run(5.0)
     assert simulation.workers <= 4
+
+
+@pytest.mark.parametrize(("workers", "late", "starts"), [(MANY, 0.0, 0), (MANY - 1, 0.0, 1), (MANY, 1.0, 1)])
+def test_a_late_call_is_no_reason_for_a_worker_where_there_are_many_and_few_are_late(
+    workers: int, late: float, starts: int
+) -> None:
+    scheduler: Scheduler[Worker] = Scheduler(Scaling(total=256, most=192))
+    for _ in range(workers):
+        scheduler.arrive(Ticket("a", "jane", 0, 0.0))
+    now = 0.0
+    while plan := scheduler.plan(now):
+        if not plan.starts and not plan.given:
+            break
+        now += 2 * HOLD_SECONDS
+        for start in plan.starts:
+            scheduler.started(start, Worker("jane", "a"), now)
+    scheduler.pools["a"].late = late
+    scheduler.arrive(Ticket("a", "jane", 0, now))
+    assert len(scheduler.plan(now + 1.5 * HOLD_SECONDS).starts) == starts
+    assert len(scheduler.plan(now + LONG_SECONDS).starts) == 1 - starts
+
+
+def test_one_call_behind_long_ones_gets_a_worker_though_calls_were_quick_before() -> None:
+    simulation = Simulation(Scaling(total=256, most=192), start=0.1)
+    for _ in range(2 * MANY):
+        simulation.call("a", "jane", 1.0)
+    simulation.run(10.0)
+    assert simulation.workers >= 2 * MANY - 1
+    for number in range(500):
+        simulation.at(10.0 + number / 100, lambda: simulation.call("a", "jane", 0.001))
+    simulation.run(20.0)
+    for _ in range(simulation.workers):
+        simulation.call("a", "jane", 1000.0)
+    last = simulation.call("a", "jane", 0.001)
+    simulation.run(30.0)
+    waited = next(at for at, ticket in simulation.served if ticket is last) - last.arrived
+    assert LONG_SECONDS < waited <= 2 * (HOLD_SECONDS + LONG_SECONDS)
 
 
 @pytest.mark.parametrize(("total", "seconds", "until"), [(48, 0.2, 30.0), (10, 0.2, 60.0), (4, 0.1, 120.0)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,7 +16,7 @@ from algo_core.errors import AuthError, ConfigError
 from algo_core.http.client import HttpClient
 from algo_core.settings.profile import Profile
 
-OPTIONS = frozenset({"key", "secret", "token", "region", "endpoint_url", "anon"})
+OPTIONS = frozenset({"key", "secret", "token", "region", "endpoint_url", "anon", "timeout"})
 """What the direct client understands."""
 
 DEFAULT_REGION = "us-east-1"
@@ -35,19 +36,19 @@ def open_direct(options: ConnectorOptions) -> DirectS3Client:
     key, secret, token = (options.take(name) for name in ("key", "secret", "token"))
     endpoint = options.take("endpoint_url") or os.environ.get("AWS_ENDPOINT_URL_S3") or _variable("AWS_ENDPOINT_URL")
     region = options.take("region") or _variable("AWS_REGION") or _variable("AWS_DEFAULT_REGION")
-    is_anonymous = options.take("anon")
+    is_anonymous, connect = options.take("anon"), _connector(options)
     options.refuse_rest()
     if bool(key) != bool(secret):
         raise ConfigError(f"{options.scheme}:// needs both key and secret, or neither", "Set the other one as well")
     endpoint = _checked(endpoint, options.scheme) if endpoint else ""
     if is_anonymous:
-        return DirectS3Client(Target(endpoint, region or DEFAULT_REGION), lambda: None, _connect)
+        return DirectS3Client(Target(endpoint, region or DEFAULT_REGION), lambda: None, connect)
     given = Keys(key, secret, token) if key else _from_environment()
     if given:
-        return DirectS3Client(Target(endpoint, region or DEFAULT_REGION), lambda: given, _connect)
+        return DirectS3Client(Target(endpoint, region or DEFAULT_REGION), lambda: given, connect)
     chain = _Chain(options.scheme)
     region = region or chain.region or DEFAULT_REGION
-    return DirectS3Client(Target(endpoint or chain.endpoint, region), chain.keys, _connect, chain.renew)
+    return DirectS3Client(Target(endpoint or chain.endpoint, region), chain.keys, connect, chain.renew)
 
 
 def _variable(name: str) -> str:
@@ -71,10 +72,19 @@ def _from_environment() -> Keys | None:
     return None
 
 
-def _connect(origin: str) -> HttpClient:
-    # What botocore trusts in addition, by its variable; the others are honoured for every connection.
-    profile = Profile("s3", origin, ca_cert=_variable("AWS_CA_BUNDLE") or None, ca_cert_origin="AWS_CA_BUNDLE")
-    return HttpClient(profile, timeout=TIMEOUTS, retries=RETRIES)
+def _connector(options: ConnectorOptions) -> Callable[[str], HttpClient]:
+    """What makes the client for an address, with the option `timeout`: seconds for each wait for the store."""
+    timeout = options.take("timeout")
+    if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or timeout <= 0):
+        raise ConfigError(f"The option timeout of {options.scheme}:// is a number of seconds, not {timeout!r}")
+    timeouts = TIMEOUTS if timeout is None else (min(TIMEOUTS[0], timeout), float(timeout))
+
+    def connect(origin: str) -> HttpClient:
+        # What botocore trusts in addition, by its variable; the others are honoured for every connection.
+        profile = Profile("s3", origin, ca_cert=_variable("AWS_CA_BUNDLE") or None, ca_cert_origin="AWS_CA_BUNDLE")
+        return HttpClient(profile, timeout=timeouts, retries=RETRIES)
+
+    return connect
 
 
 class _Chain:

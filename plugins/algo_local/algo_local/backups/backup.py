@@ -47,6 +47,7 @@ class Backup:
         """
         platform = self._platform
         account = platform.account
+        platform.metadata.platform_id()  # a row, by which an object store is known to be this platform's
         before: list[str] | None = None
         with platform.builder.building():  # nothing that rows name is pruned
             for _ in range(_PASSES):

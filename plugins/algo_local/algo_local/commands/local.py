@@ -187,20 +187,27 @@ def _check_sandbox(app: App, *, is_local: bool) -> None:
 
 
 @local.command()
+@click.option("--cluster", "of_cluster", is_flag=True, help="Show the cluster that runs algorithms instead.")
 @pass_app
-def status(app: App) -> None:
+def status(app: App, of_cluster: bool) -> None:
     """Show the state's directory, contents and disk usage.
 
     'algo local prune' frees what no version needs.
     """
+    if of_cluster:
+        from algo_local.commands.cluster import show_cluster
+
+        show_cluster(app, state_root())
+        return
     from algo_local.maintenance import describe
 
     found = describe(Platform(State.of()))
     if app.output.is_json:
         app.output.json(found)
         return
-    for name in ("root", "account", "accounts", "keys", "collections"):
-        app.output.print(f"{name:<14} {found[name]}")
+    for name in ("root", "objects", "account", "accounts", "keys", "collections"):
+        if name in found:
+            app.output.print(f"{name:<14} {found[name]}")
     for name, size in found["bytes"].items():
         app.output.print(f"{name.replace('_', ' '):<14} {disk.megabytes(size)}")
     if found["algorithms"]:

@@ -51,19 +51,20 @@ def state_of(text: str) -> State:
 @click.option("--reopen", is_flag=True, help="Have a platform that was moved be changed again where it was.")
 @pass_app
 def migrate(app: App, source: str | None, target: str | None, reopen: bool) -> None:
-    """Move the platform between a directory and servers, while it is used.
+    """Move the platform to a directory or to servers.
 
     STATE is a directory, the URL of a PostgreSQL database, that of an object store, or both with a comma between; in
     full: root=DIRECTORY,metadata=URL,objects=URL. What it does not name is in the directory of the platform.
 
-    Files are copied while others read and write, each checked where it arrives. Only for what has changed meanwhile,
+    It is used meanwhile: files are copied while others read and write.
+    Each is checked where it arrives. Only for what has changed meanwhile,
     and for the rows, others have to wait, or get 503 and try again; reading goes on. Interrupted, it is continued by
     the same command. Afterwards, the old place can only be read.
 
     \b
     Examples:
-      algo local migrate --to postgresql://algo@db.example.com/algo,s3://bucket/algo
-      algo local migrate --from metadata=postgresql://db/algo,objects=s3://bucket/algo --to /srv/algo
+      algo local migrate --to postgresql://algo@db/algo,s3://bucket/algo
+      algo local migrate --from postgresql://algo@db/algo --to /srv/algo
       algo local migrate --to objects=s3://bucket/algo
       algo local migrate --reopen
     """

@@ -14,6 +14,7 @@ import click
 
 from algo_core import App, pass_app
 from algo_core.errors import NotFoundError
+from algo_local.commands.cluster import summary, view_of
 from algo_local.commands.disk import megabytes
 from algo_local.platform import Platform
 from algo_local.state import State
@@ -63,9 +64,11 @@ def top(app: App, interval: float, window: float) -> None:
     platform = Platform(state)
     try:
         if app.output.is_json:
-            app.output.json(_activity(platform, window).as_dict())
+            view = view_of(platform.root)
+            cluster = {"cluster": view.as_dict()} if view else {}
+            app.output.json({**_activity(platform, window).as_dict(), **cluster})
         elif not app.output.is_terminal or os.environ.get("TERM", "dumb") == "dumb":
-            app.output.print("\n".join(_lines(_activity(platform, window))))
+            app.output.print("\n".join(_view(platform, window)))
         else:
             _watch(app, platform, interval, window)
     finally:
@@ -79,6 +82,13 @@ def _activity(platform: Platform, window: float) -> Activity:
     return found
 
 
+def _view(platform: Platform, window: float) -> list[str]:
+    """The lines to show, with one about the cluster if there is one."""
+    head, *others = _lines(_activity(platform, window))
+    view = view_of(platform.root)
+    return [head, *([summary(view)] if view else []), *others]
+
+
 def _watch(app: App, platform: Platform, interval: float, window: float) -> None:
     """Renew the view until it is ended; the screen is then as it was."""
     out = app.output.stdout
@@ -88,7 +98,7 @@ def _watch(app: App, platform: Platform, interval: float, window: float) -> None
         try:
             while True:
                 size = os.get_terminal_size(terminal)
-                lines = _lines(_activity(platform, window))[: max(1, size.lines - 1)]
+                lines = _view(platform, window)[: max(1, size.lines - 1)]
                 out.draw(_HOME)
                 for line in lines:
                     out.write(line[: size.columns])

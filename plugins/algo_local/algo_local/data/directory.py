@@ -26,6 +26,7 @@ from algo_local.data.objects import (
     IN_MEMORY,
     SESSION_SECONDS,
     SPACES,
+    SWEEP_SECONDS,
     TEMP_SECONDS,
     AlgorithmSpace,
     FileInfo,
@@ -61,7 +62,7 @@ class DirectoryObjects:
         self._base = os.fspath(root)
         self._incoming = Incoming(f"{self._base}/incoming")
         self._listings: OpenListings[_Rest] = OpenListings()
-        self._swept = False
+        self._swept: float | None = None
 
     def check(self) -> None:
         """Nothing: it is made when it is used first."""
@@ -298,10 +299,11 @@ class DirectoryObjects:
         return not path.exists()
 
     def _sweep(self) -> None:
-        """Once in a process: remove what killed processes left behind."""
-        if self._swept:
+        """Remove what killed processes left behind, and sessions that no process has ended."""
+        now = time.monotonic()
+        if self._swept is not None and now - self._swept < SWEEP_SECONDS:
             return
-        self._swept = True
+        self._swept = now
         for path in self._incoming.leftovers():
             self._incoming.remove(path)
         for path in entries(self.root / "trash"):

@@ -243,8 +243,9 @@ class HostedData:
         return self._objects.clear(location.path)
 
     def _not_empty(self, location: Space) -> DirectoryNotEmpty:
-        count = len(self._objects.names(location.path))
-        files = "1 file" if count == 1 else f"{count} files"
+        found = self._objects.page(location.path, None, PAGE_SIZE)
+        count = f"over {PAGE_SIZE}" if found.marker is not None else str(len(found.files))
+        files = "1 file" if count == "1" else f"{count} files"
         return DirectoryNotEmpty(f"{location.uri} is not empty ({files}); force deletes them as well")
 
     def _restore(self, space: Space) -> None:

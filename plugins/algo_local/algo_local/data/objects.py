@@ -20,6 +20,9 @@ IN_MEMORY = 1 << 16
 SESSION_SECONDS = 2 * 3600
 """Age in seconds of leftover session data: no request runs longer than 50 minutes."""
 
+SWEEP_SECONDS = 3600.0
+"""Seconds after which a process that stores files looks for leftovers again."""
+
 TEMP_SECONDS = 24 * 3600
 """Lifetime in seconds of files in an algorithm's `temp` space."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,14 @@ if TYPE_CHECKING:
     from algo_local.data.objects import Objects
     from algo_local.data.store import StoreObjects
     from algo_local.state import State
+
+TIMEOUT = 20
+"""Seconds for which S3 may be silent before a request is tried again, unless an option says otherwise."""
+
+_DIRECT = frozenset({"region", "endpoint_url", "access_key_id", "secret_access_key", "session_token", "anon", "bucket"})
+"""Options with which S3 is reached over algo's own connections, which have the option `timeout`."""
+
+_SECRET = re.compile("password|secret|token|key|sig|credential", re.IGNORECASE)
 
 EXTRA = "algo-local[objects]"
 """What has to be installed for object stores."""
@@ -58,9 +67,10 @@ def _parsed(url: str) -> tuple[DataUri, dict[str, str]]:
     except AlgoError as error:
         raise ConfigError(f"No object store can be opened at {place(url)}", error.hint) from None
     uri = uri._replace(path=uri.path.rstrip("/"))
-    if "@" in uri.path:
+    options = dict(parse_qsl(query, keep_blank_values=True))
+    if "@" in uri.path or any(_SECRET.search(name) or "@" in value for name, value in options.items()):
         raise ConfigError(
-            f"The URL of an object store holds no user or password: {place(url)}",
+            f"The URL of an object store holds no credential: {place(url)}",
             f"Give them as the store's own tools take them, or in [connectors.{uri.connector}] of config.toml",
         )
     if uri.scheme in {HOSTED, LOCAL}:
@@ -72,7 +82,7 @@ def _parsed(url: str) -> tuple[DataUri, dict[str, str]]:
         raise ConfigError(
             f"{place(url)} does not name a place in a store", f"Write {uri.connector}://BUCKET, or with a PREFIX"
         )
-    return uri, dict(parse_qsl(query, keep_blank_values=True))
+    return uri, options
 
 
 def _opened(uri: DataUri, options: dict[str, str]) -> Storage:
@@ -83,6 +93,8 @@ def _opened(uri: DataUri, options: dict[str, str]) -> Storage:
     given: dict[str, Any] = {**registry.options_of(app.config, uri.connector), **options}
     given.pop("direct", None)
     scheme = given.pop("protocol", None) or uri.scheme
+    if scheme == "s3" and not given.keys() - _DIRECT:
+        given["timeout"] = TIMEOUT
     if not any(row[4] for record in app.plugins.allowed for row in record.connectors):
         raise ConfigError(
             f"No plugin is installed that opens {uri.scheme}://", f"Install it: {app.plugins.to_install(EXTRA)}"

@@ -39,6 +39,7 @@ from algo_local.data.objects import (
     IN_MEMORY,
     SESSION_SECONDS,
     SPACES,
+    SWEEP_SECONDS,
     TEMP_SECONDS,
     AlgorithmSpace,
     FileInfo,
@@ -88,7 +89,8 @@ class StoreObjects:
         self._owner = owner
         self._errors = _StoreErrors(shown)
         self._shown = shown
-        self._begun = False
+        self._is_ours = False
+        self._swept: float | None = None
         self._lock = threading.Lock()
 
     def check(self) -> None:
@@ -102,13 +104,23 @@ class StoreObjects:
         with self._errors:
             found = self._read_note(key)
             if found is None:
-                self._write_note(key, owner)
+                self._claim(key, owner)
                 found = self._read_note(key)
-        if found != owner:
+        self._is_ours = found == owner
+        if not self._is_ours:
             raise ConfigError(
                 f"The object store {self._shown} belongs to another platform",
                 "Name another prefix, or the database of the platform that it belongs to",
             )
+
+    def _claim(self, key: DataUri, owner: bytes) -> None:
+        """Write whose store it is, unless another platform does so at the same moment, where the store can tell."""
+        if isinstance(self._storage, ConditionalStorage):
+            with contextlib.suppress(ConditionsIgnored):
+                with contextlib.suppress(AlreadyExists):
+                    self._storage.write_if(key, io.BytesIO(owner), len(owner), version=None)
+                return
+        self._write_note(key, owner)
 
     def collection(self, owner: str, name: str, identifier: str) -> str:
         """The directory of a collection."""
@@ -452,14 +464,16 @@ class StoreObjects:
         return self._remove(noted)
 
     def _begin(self) -> None:
-        """Before the first file of this process: check whose store it is, and have leftovers removed meanwhile."""
-        if self._begun:
+        """Before the first file of this process: check whose store it is; now and then have leftovers removed."""
+        now = time.monotonic()
+        if self._swept is not None and now - self._swept < SWEEP_SECONDS:
             return
-        self.check()
+        if not self._is_ours:
+            self.check()
         with self._lock:
-            if self._begun:
+            if self._swept is not None and now - self._swept < SWEEP_SECONDS:
                 return
-            self._begun = True
+            self._swept = now
         threading.Thread(target=self._sweep, name="algo-objects", daemon=True).start()
 
     def _sweep(self) -> None:

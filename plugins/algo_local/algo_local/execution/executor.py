@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from algo_local.algorithms.build import Build
 from algo_local.callers import CallContext
@@ -26,6 +26,7 @@ __all__ = [
     "SHUTTING_DOWN",
     "Build",
     "CallContext",
+    "ClusterExecutor",
     "Description",
     "Endpoint",
     "Executor",
@@ -152,3 +153,19 @@ class Executor(Protocol):
 
     def close(self) -> None:
         """End all calls and workers; may be repeated. Calls that it cuts short, and later ones, are `lost`."""
+
+
+class ClusterExecutor(Executor, Protocol):
+    """What an executor may have in addition: a view of its cluster, for `algo local status --cluster` and `top`."""
+
+    def cluster(self) -> dict[str, Any] | None:
+        """The cluster now, fit for JSON; None once the executor is closed. Asked every few seconds.
+
+        `nodes` is a list of `{"id", "address", "alive", "resources", "free", "actors"}`, where `resources` and `free`
+        say how much of what a node has; `actors` a list of `{"node", "process", "algorithm", "resources"}`, where
+        `algorithm` is empty for those that have none; `pending` lists the resources of those that have no node yet;
+        `queues` says how many calls wait, by algorithm.
+
+        Raises:
+            AlgoError: if it cannot be asked.
+        """

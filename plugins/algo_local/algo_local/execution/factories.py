@@ -43,6 +43,8 @@ def executor_opener(app: App, name: str) -> Opener:
             f"Several plugins have an executor {name!r}: {', '.join(record.dist for record, _ in claims)}",
             f"Disable all but one, for example: `algo plugins disable {claims[-1][0].dist}`",
         )
+    from algo_local.execution.cluster_report import report_cluster
+
     record, target = claims[0]
     make = app.plugins.load_target(record, target)
 
@@ -54,6 +56,7 @@ def executor_opener(app: App, name: str) -> Opener:
             raise
         except BaseException as error:  # whatever a plugin does is a finding
             raise app.plugins.broken(record, f"{target}: {cause(error)}") from error
+        report_cluster(executor, directory)
         return executor
 
     return open_executor

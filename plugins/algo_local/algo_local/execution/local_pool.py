@@ -16,14 +16,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from algo_core.errors import AlgoError
-from algo_local.algorithms.build import Build
+from algo_local.algorithms.build import Build, BuildError
 from algo_local.callers import CallContext
 from algo_local.execution.crashes import Crashes
 from algo_local.execution.executor import Description, Endpoint
 from algo_local.execution.payload import SHUTTING_DOWN, Failure, Outcome, Payload
 from algo_local.execution.protocol import CANNOT_RUN, encode_request
 from algo_local.execution.scaling import Scaling
-from algo_local.execution.scheduler import HOLD_SECONDS, REMEMBERED, BuildWorkers, Scheduler, Start, Ticket
+from algo_local.execution.scheduler import (
+    HOLD_SECONDS,
+    LONG_SECONDS,
+    REMEMBERED,
+    BuildWorkers,
+    Scheduler,
+    Start,
+    Ticket,
+)
 from algo_local.execution.served import NotHandedOver
 from algo_local.refusals import TooManyCalls
 
@@ -111,6 +119,7 @@ class LocalPool:
         self._cancelled: set[str] = set()
         self._starting = 0
         self._crashes = Crashes()
+        self._short: set[str] = set()
         self._callers: OrderedDict[Hashable, str] = OrderedDict()
         self._factory = workers
         self._janitor: threading.Thread | None = None
@@ -149,11 +158,15 @@ class LocalPool:
                 lost = str(error)
             finally:
                 cancelled = self._release(call, worker, time.monotonic() - began, outcome)
+            failure = outcome.failure if outcome else None
+            if failure and failure.ended == "lost" and not cancelled and not self._closed and _may_repeat(build):
+                lost = failure.message
+                continue
             if outcome:
                 return replace(outcome, result=None, failure=_CANCELLED) if cancelled and outcome.failure else outcome
             if cancelled:
                 return Outcome(None, _CANCELLED, 0.0, "")
-        failure = Failure(f"The call could not be handed to its algorithm: {lost}", "SystemError", ended="lost")
+        failure = Failure(f"{ATTEMPTS} workers were lost before one answered: {lost}", "SystemError", ended="lost")
         return Outcome(None, failure, 0.0, "")
 
     def _acquired(self, build: Build, context: CallContext, deadline: float) -> _Call:
@@ -201,17 +214,34 @@ class LocalPool:
             workers, waiting = list(self._alive), self._scheduler.waiting
         return Description(len(workers), busy, waiting, sum(worker.memory() for worker in workers))
 
-    def make_room(self) -> bool:
-        """End the worker that was idle the longest of those that are not to be kept; whether there was one."""
+    def make_room(self, account: str) -> None:
+        """End a worker, since there is no room to start one for an account.
+
+        It is the one that was idle the longest of those that are not to be kept. If there is none, it is the next one
+        that has served a call of an account that has had more service.
+        """
         with self._lock:
             idle = self._scheduler.retirable(time.monotonic())
             if not idle:
-                return False
+                self._short.add(account)
+                return
             key, worker = min(idle, key=lambda found: found[1].idle_since)
             self._scheduler.retire(key, worker)
             self._alive.discard(worker)
         _stop_all([worker])
-        return True
+
+    def _gives_way(self, call: _Call) -> bool:
+        """Whether the worker of a call that has ended is to make room for another account; the lock is held."""
+        for account in self._short:
+            if self._scheduler.has_had_less(account, call.account):
+                self._short.discard(account)
+                return True
+        return False
+
+    def queues(self) -> dict[str, int]:
+        """How many calls wait for a worker, by algorithm."""
+        with self._lock:
+            return dict(Counter(call.label for call in self._calls.values() if call.worker is None))
 
     def drain(self, seconds: float) -> bool:
         """See `Executor.drain`."""
@@ -410,7 +440,11 @@ class LocalPool:
                 with self._lock:
                     starts = self._plan()
                 self._launch(starts)
-                call.told.wait(max(0.0, deadline - time.monotonic()))
+                if not call.told.wait(min(LONG_SECONDS, max(0.0, deadline - time.monotonic()))):
+                    with self._lock:
+                        starts = self._plan()
+                    self._launch(starts)
+                    call.told.wait(max(0.0, deadline - time.monotonic()))
         finally:
             with self._lock:
                 if not call.is_decided:
@@ -531,7 +565,7 @@ class LocalPool:
                 now = time.monotonic()
                 if outcome and not cancelled:
                     self._note(call.key, worker, outcome, now)
-                keep = keep and not self._closed
+                keep = keep and not self._closed and not self._gives_way(call)
                 worker.idle_since = now
                 keep = self._scheduler.ended(call, seconds, keep=keep)
                 if keep:
@@ -573,6 +607,16 @@ class LocalPool:
                     self._scheduler.retire(key, worker)
                     self._alive.discard(worker)
             _stop_all([worker for _, worker in retired])
+
+
+def _may_repeat(build: Build) -> bool:
+    """Whether a call may run twice, as its `algorithmia.conf` says."""
+    from algo_local.algorithms.configuration import read_configuration
+
+    try:
+        return read_configuration(build.source).idempotent
+    except BuildError:  # published before that was checked
+        return False
 
 
 def _new_token() -> str:

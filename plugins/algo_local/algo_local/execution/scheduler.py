@@ -1,7 +1,8 @@
 """Scheduling decisions: the next call and the number of workers. It has no processes, threads or clocks.
 
 A call waits in its account's queue for its build. Idle workers take what waits for them, first come first served. Where
-calls wait longer than `HOLD_SECONDS`, workers are started, up to the limits. The account with the least service so far
+calls wait longer than `HOLD_SECONDS`, workers are started, up to the limits; with `MANY` workers, only where that is no
+rare case, or one waits longer than `LONG_SECONDS`. The account with the least service so far
 is next (deficit round robin, counted in seconds of workers): where no more workers may be started, and another account
 has had `QUANTUM_SECONDS` more, a worker of that is ended in favour of the account that waits.
 
@@ -22,6 +23,15 @@ if TYPE_CHECKING:
 
 HOLD_SECONDS = 0.02
 """Seconds that a call waits for a busy or starting worker before another one is started."""
+
+LONG_SECONDS = 0.2
+"""The same where there are `MANY` workers already and calls seldom wait longer than `HOLD_SECONDS`."""
+
+MANY = 16
+"""Workers of a build for one account from which a late call may be one by chance."""
+
+RARE = 0.05
+"""Share of late calls below which they are late by chance."""
 
 QUANTUM_SECONDS = 2.0
 """How much more service an account may have had than one that waits before it gives up a worker to that."""
@@ -110,6 +120,8 @@ class _Pool(Generic[W]):
         """When an account's last worker was started."""
         self.seconds = 0.0
         """The recent average duration of a call."""
+        self.late = 1.0
+        """The recent share of calls that waited longer than `HOLD_SECONDS`."""
         self.most = 0
         self.label = ""
         self.least = 0
@@ -291,6 +303,11 @@ class Scheduler(Generic[W]):
         """How many of an account's workers of a build are not reserved for it."""
         return max(0, self.pools[key].of.get(account, 0) - self.reserved.get((key, account), 0))
 
+    def has_had_less(self, name: str, other: str) -> bool:
+        """Whether an account with calls has had so much less service than another that it may take its workers."""
+        one, two = self._accounts.get(name), self._accounts.get(other)
+        return bool(one and two and one.waiting and one.served + QUANTUM_SECONDS < two.served)
+
     def ahead(self, ticket: Ticket[W]) -> list[Start[W]]:
         """The workers that are to be started so that a build has its least number, and its account those reserved for
         it; `ticket` is no call that waits.
@@ -339,7 +356,7 @@ class Scheduler(Generic[W]):
         for key, depth in sorted(account.queues, key=lambda which: account.queues[which][0].number):
             queue = account.queues[key, depth]
             while queue and self._has_room(queue[0]) and (worker := self._idle_of(key, name)):
-                self._give(queue.popleft(), worker, plan)
+                self._give(queue.popleft(), worker, now, plan)
             if not queue:
                 del account.queues[key, depth]
             if not queue or not self._has_room(queue[0]):
@@ -372,13 +389,14 @@ class Scheduler(Generic[W]):
             del pool.idle[account]
         return worker
 
-    def _give(self, ticket: Ticket[W], worker: W, plan: Plan[W]) -> None:
+    def _give(self, ticket: Ticket[W], worker: W, now: float, plan: Plan[W]) -> None:
         account = self._accounts[ticket.account]
         self._clock = max(self._clock, account.served)
         pool = self.pools[ticket.key]
         pool.remember(ticket)
         pool.busy[ticket.depth] += 1
         self._busy[ticket.depth] += 1
+        pool.late += ((now - ticket.arrived >= HOLD_SECONDS) - pool.late) / 64
         ticket.estimate = pool.seconds
         account.served += ticket.estimate
         account.running += 1
@@ -389,9 +407,13 @@ class Scheduler(Generic[W]):
 
     def _may_start(self, ticket: Ticket[W], pool: _Pool[W], now: float) -> bool:
         """Whether it is time: a busy worker may soon come free, which is quicker than a new one."""
-        has_some = ticket.depth == 0 and ticket.account in pool.of
-        since = max(ticket.arrived, pool.ready.get(ticket.account, 0.0))
-        return self._starting < STARTS and (not has_some or now - since >= HOLD_SECONDS * 0.999)
+        if self._starting >= STARTS:
+            return False
+        mine = pool.of.get(ticket.account, 0) if ticket.depth == 0 else 0
+        waited = now - max(ticket.arrived, pool.ready.get(ticket.account, 0.0))
+        # Among many calls some are late by chance: with a worker for each of these, they would be more all the time.
+        hold = LONG_SECONDS if mine >= MANY and pool.late < RARE else HOLD_SECONDS
+        return not mine or waited >= hold * 0.999
 
     def _start(self, ticket: Ticket[W], pool: _Pool[W], plan: Plan[W]) -> bool:
         levels = ticket.depth + 1

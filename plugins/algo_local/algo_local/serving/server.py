@@ -14,6 +14,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from algo_core.errors import AlgoError
 from algo_local.serving.balance import LEAVE_SECONDS, Share
 from algo_local.serving.connection import Connection, Fate, RequestHandler, Service, refusal
 from algo_local.serving.head import BadRequest, Head
@@ -310,8 +311,8 @@ class Server:
         fate = Fate.CLOSE
         try:
             fate = connection.serve(head, self._service)
-        except (OSError, EOFError):
-            pass  # the client is gone, or hangs
+        except (OSError, EOFError, AlgoError):
+            pass  # the client is gone, or hangs; or the store from which a response came
         except Exception:
             self._report(traceback.format_exc())
         finally:
