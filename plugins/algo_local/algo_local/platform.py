@@ -219,9 +219,15 @@ class Platform:
     @_Part
     def objects(self) -> Objects:
         """Files of hosted data."""
-        from algo_local.data.opening import open_objects
+        from algo_local.data.directory import DirectoryObjects
 
-        return open_objects(self.state, self._collection_directories, lambda: self.metadata.platform_id())
+        if not self.state.objects:
+            return DirectoryObjects(self.root)
+        from algo_local.data.opening import open_store
+
+        return open_store(
+            self.state.objects, self.root, self._collection_directories, lambda: self.metadata.platform_id()
+        )
 
     def _collection_directories(self) -> set[str]:
         found = self.metadata.all_collections()
