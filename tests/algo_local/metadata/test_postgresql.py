@@ -18,6 +18,7 @@ from support.postgresql import PostgresqlServer, database_of
 
 from algo_core.errors import AlgoError, ConfigError, ExitCode
 from algo_core.testing import Home
+from algo_local.metadata.accounts import Accounts
 from algo_local.metadata.database import Database
 from algo_local.metadata.postgresql import connections, schema
 from algo_local.metadata.postgresql.database import PostgresqlDatabase, _Token
@@ -378,3 +379,11 @@ def test_many_threads_share_few_connections(
         thread.join()
     assert count(database) == 80
     assert max(most) <= connections.MOST + 1
+
+
+def test_people_are_listed_without_organizations(database: PostgresqlDatabase) -> None:
+    """Truth values are integers, which are no conditions to PostgreSQL."""
+    with database.write() as rows:
+        rows.execute("INSERT INTO accounts (name, created_at, id) VALUES ('jane', 1, '1')")
+        rows.execute("INSERT INTO accounts (name, created_at, id, is_organization) VALUES ('acme', 1, '2', 1)")
+    assert [account.name for account in Accounts(database).people()] == ["jane"]

@@ -59,7 +59,7 @@ class Accounts:
     def people(self) -> list[Account]:
         """The accounts that are no organization's, in the order of their names."""
         with self._database.read() as rows:
-            return _rows(rows, "NOT is_organization ORDER BY name")
+            return _rows(rows, "is_organization = 0 ORDER BY name")
 
     def create(self, name: str, profile: Mapping[str, str], *, is_administrator: bool = False) -> Account:
         """Make the account of a person.
