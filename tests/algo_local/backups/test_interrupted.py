@@ -45,8 +45,8 @@ def test_a_killed_restoration_is_continued_and_shows_the_old_or_the_new_platform
     chosen = random.Random(1)
     # The last events are those of the replacement itself.
     for last in [
-        *(chosen.randrange(5, events) for _ in range(4)),
-        *(events - chosen.randrange(1, 60) for _ in range(8)),
+        *(chosen.randrange(5, events) for _ in range(3)),
+        *(events - chosen.randrange(1, 60) for _ in range(5)),
     ]:
         restore(tmp_path / "old", root, replace=True)
         doomed.start(*command, last=last)
@@ -72,7 +72,7 @@ def test_a_killed_backup_is_continued_and_the_one_before_stays_whole(
         assert code == ExitCode.OK, said
     events, before = doomed.events, backed_up.manifest.digest
     chosen = random.Random(2)
-    for number in range(6):
+    for number in range(4):
         with closing(Platform(root)) as platform:
             platform.metadata.ensure_account(f"another{number}")
         doomed.start("local", "backup", target, last=chosen.randrange(10, events))
