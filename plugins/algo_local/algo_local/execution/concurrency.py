@@ -26,18 +26,19 @@ class ConcurrencyLimit:
     def begin(self, account: str) -> None:
         """Count one more call. TooManyCalls at the limit."""
         with self._lock:
-            if self._running[account] >= CONCURRENT:
+            running = self._running.get(account, 0)
+            if running >= CONCURRENT:
                 raise TooManyCalls(
                     f"Too many concurrent requests: an account may have {CONCURRENT} under way; try again"
                 )
-            self._running[account] += 1
+            self._running[account] = running + 1
 
     def end(self, account: str) -> None:
         """Count one call less."""
         with self._lock:
             self._running[account] -= 1
             if not self._running[account]:
-                del self._running[account]
+                self._running.pop(account)
 
 
 class _Counted:

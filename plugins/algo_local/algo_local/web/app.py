@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 
 from algo_core.errors import (
     AlgoError,
@@ -146,8 +147,12 @@ class Application:
 
     def _address(self, request: Request) -> str:
         """The address at which the client of a request reaches the platform."""
-        host = request.header("Host")
-        return f"{self._scheme}://{host}" if _HOST.fullmatch(host) else "local:"
+        return _address_of(self._scheme, request.header("Host"))
+
+
+@lru_cache(maxsize=64)
+def _address_of(scheme: str, host: str) -> str:
+    return f"{scheme}://{host}" if _HOST.fullmatch(host) else "local:"
 
 
 _loaded: dict[str, Handler] = {}
