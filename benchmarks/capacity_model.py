@@ -17,6 +17,9 @@ import simpy
 JOURNAL_SECONDS = 0.1
 """Between two writes of a front end's records (`algo_local.records.recorder.INTERVAL`)."""
 
+SLICE_SECONDS = 0.003
+"""For which a program that others wait for has a processor."""
+
 Steps = Generator[simpy.Event, Any, Any]
 
 
@@ -28,6 +31,8 @@ class Costs:
     """A front end's processor time of a call with the executor in the same process."""
     data_request: float
     """A front end's processor time of a request for an object of 4 KiB."""
+    relay: float
+    """A front end's processor time of a call that it hands to an engine."""
     hand_over: float
     """An engine's processor time of a call that a front end hands over to it."""
     runner: float
@@ -38,6 +43,9 @@ class Costs:
     """A write transaction of the database, besides its rows."""
     row: float
     """One record in a write transaction."""
+    postgresql_transaction: float
+    """The same in PostgreSQL."""
+    postgresql_row: float
     object_request: float
     """A request to the object store, from a front end's view."""
     client: float = 0.0
@@ -60,9 +68,12 @@ class Deployment:
     node_processors: int = 8
     workers: int = 8
     """For each node, or machine with front ends."""
+    has_postgresql: bool = False
     has_object_store: bool = False
     store_connections: int = 64
     """Requests that the object store serves at once."""
+    neighbours: float = 0.0
+    """Processors of each machine that other programs use, as they did in a measurement."""
     has_local_client: bool = False
     """Whether one client process shares the first machine, as in a measurement."""
 
@@ -182,6 +193,7 @@ class Simulation:
         for machine in self._machines:
             for number in range(len(machine.front_ends)):
                 self._world.process(self._journal(machine, number))
+            self._neighbours(machine)
         if self._load.in_flight:
             for _ in range(self._load.in_flight):
                 self._world.process(self._caller())
@@ -215,6 +227,20 @@ class Simulation:
         }
         return {**found, "workers": (self._working.seconds, len(self._nodes) * self._deployed.workers)}
 
+    def _neighbours(self, machine: _Machine) -> None:
+        left = self._deployed.neighbours
+        while left > 0:
+            self._world.process(self._neighbour(machine.processors, min(left, 1.0)))
+            left -= 1.0
+
+    def _neighbour(self, processors: _Layer, share: float) -> Steps:
+        """Use a share of a processor."""
+        due = 0.0
+        while True:
+            yield self._world.timeout(max(0.0, due - self._world.now))
+            due = max(self._world.now, due + SLICE_SECONDS / share)
+            yield from processors.use(SLICE_SECONDS)
+
     def _arrivals(self) -> Steps:
         while True:
             yield self._world.timeout(self._chance.expovariate(self._load.rate))
@@ -231,7 +257,8 @@ class Simulation:
             yield from self._client.use(costs.client, self._machines[0].processors)
         machine = self._chance.choice(self._machines)
         number = self._chance.randrange(len(machine.front_ends))
-        yield from machine.front_ends[number].use(costs.front_end, machine.processors)
+        in_front = costs.relay if machine.engine else costs.front_end
+        yield from machine.front_ends[number].use(in_front, machine.processors)
         if machine.engine:
             yield from machine.engine.use(costs.hand_over, machine.processors)
         node = yield self._idle.get()
@@ -252,10 +279,14 @@ class Simulation:
 
     def _journal(self, machine: _Machine, number: int) -> Steps:
         """Write a front end's records, those of a tenth of a second in one transaction."""
+        costs = self._costs
+        transaction, row = costs.transaction, costs.row
+        if self._deployed.has_postgresql:
+            transaction, row = costs.postgresql_transaction, costs.postgresql_row
         yield self._world.timeout(self._chance.uniform(0, JOURNAL_SECONDS))
         while True:
             yield self._world.timeout(JOURNAL_SECONDS)
             count, machine.rows[number] = machine.rows[number], 0
             self._rows_waiting = max(self._rows_waiting, count)
             if count:
-                yield from self._database.use(self._costs.transaction + count * self._costs.row)
+                yield from self._database.use(transaction + count * row)

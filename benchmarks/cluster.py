@@ -21,7 +21,7 @@ from pathlib import Path
 from statistics import median
 
 from call_figures import Found
-from capacity_measure import descendants, drive, publish
+from capacity_measure import drive, publish
 from cluster_page import write_page
 from serve import clients
 from serve_sides import Side, platform
@@ -129,7 +129,6 @@ def front_ends(base: Path) -> Iterator[Found]:
         options = ["--processes", str(count)] if count > 1 else []
         try:
             with platform(f"{count} processes", directory, options=options) as side:
-                side.processes = [side.processes[0], *_python_children(side.processes[0])]
                 rates[count], spent, own = _gets(side)
                 if count == 1:
                     cost = spent
@@ -141,10 +140,6 @@ def front_ends(base: Path) -> Iterator[Found]:
     work = f"GETs of 4 KiB of {FRONT_ENDS} front ends, {rates[FRONT_ENDS]:,.0f} a second"
     compared = f"those of one, {rates[1]:,.0f}, by the {left:.2f} processors that the client leaves"
     yield Found(work, compared, rates[FRONT_ENDS] * cost / left, 0.9, at_least=True)
-
-
-def _python_children(process: int) -> list[int]:
-    return [each for each in descendants(process) if b"algo" in Path(f"/proc/{each}/cmdline").read_bytes()]
 
 
 def _gets(side: Side, seconds: float = 3.0, rounds: int = 3) -> tuple[float, float, float]:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from algo_core.errors import AlgoError, ConfigError, NetworkError, PlatformError, PluginError, TlsError
 from algo_core.http.headers import check_header, header_lines, is_encoded, request_headers
-from algo_core.http.retry import REPEATABLE, RETRY_STATUSES, Tries
+from algo_core.http.retry import FAILED_STATUSES, REPEATABLE, RETRY_STATUSES, Tries
 from algo_core.http.transport import OnExchange, Request
 from algo_core.http.urls import PORTS, homes, origin_of, redirected
 
@@ -247,6 +247,7 @@ class HttpClient:
                 response.after_lost_answer = is_lost
                 if response.status not in RETRY_STATUSES:
                     return response
+                is_lost = is_lost or response.status in FAILED_STATUSES
             may_repeat = request.method in REPEATABLE or (problem is not None and problem.nothing_sent)
             # A server may close an idle connection: that is not a failure, and costs no try.
             may_repeat = may_repeat and (tries.left > 0 or (problem is not None and problem.was_stale))

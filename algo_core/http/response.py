@@ -34,7 +34,7 @@ class Response(abc.ABC):
     has_body: bool = True
     """Whether a body follows; the response to a HEAD has the length of one, and none."""
     after_lost_answer: bool = False
-    """True if an earlier attempt was sent and its response was lost."""
+    """True if an earlier attempt may have taken effect: its response was lost, or told of a failure on the way."""
 
     @abc.abstractmethod
     def readinto(self, buffer: Any, /) -> int:

@@ -15,6 +15,7 @@ ability. All optional abilities are defined here.
 | `RenamingStorage` | moving without copying |
 | `CopyingStorage` | copies that the store makes itself |
 | `ConditionalStorage` | writes that replace nothing unseen |
+| `ConditionalCopyingStorage` | copies by the store that replace nothing unseen |
 | `SharingStorage` | links that need no credential |
 | `LeftoverStorage` | partial files of transfers that run or were killed |
 | `PrefetchingReader` | large files that are read one byte after the other |
@@ -198,12 +199,32 @@ class ConditionalStorage(Protocol):
         """
 
 
+@runtime_checkable
+class ConditionalCopyingStorage(Protocol):
+    """A `ConditionalStorage` that compares the condition in copies that it makes itself as well."""
+
+    def copy_within_if(
+        self,
+        source: DataUri,
+        target: DataUri,
+        entry: Entry | None,
+        advanced: Callable[[int], object],
+        *,
+        version: str | None,
+    ) -> Entry | None:
+        """Copy as `CopyingStorage.copy_within` does, on the condition of `ConditionalStorage.write_if`."""
+
+
 class Link(NamedTuple):
-    """An address with which one file can be read or written by whoever has it; `headers` must be sent with it."""
+    """An address with which one file can be read or written by whoever has it; `headers` must be sent with it.
+
+    `seconds` says for how long, where it is not as long as was asked for: some stores have one duration only.
+    """
 
     method: str
     url: str
     headers: Mapping[str, str] = {}
+    seconds: int | None = None
 
 
 @runtime_checkable

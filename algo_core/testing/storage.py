@@ -29,7 +29,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from algo_core.errors import AlgoError, AlreadyExists, NotFoundError, RequestRefused
-from algo_core.storage.capabilities import ConditionalStorage, ConditionsIgnored, CopyingStorage
+from algo_core.storage.capabilities import (
+    ConditionalCopyingStorage,
+    ConditionalStorage,
+    ConditionsIgnored,
+    CopyingStorage,
+)
 from algo_core.storage.contract import Entry, IsADirectory, Kind, NotADirectory, Reader, Storage, VersionChanged
 from algo_core.storage.uri import DataUri
 
@@ -415,6 +420,33 @@ class StorageContract:
             with pytest.raises(VersionChanged, match="file"):
                 storage.write_if(uri, io.BytesIO(content), size, version=version)
             assert storage.exists(uri) is None
+
+    def test_a_copy_within_the_storage_replaces_nothing_unseen(self, storage: Storage, directory: DataUri) -> None:
+        if not isinstance(storage, ConditionalCopyingStorage):
+            return
+        source, target, copy = directory.child("source"), directory.child("target"), storage.copy_within_if
+        for size in (0, 4096):
+            content = _content(size)
+            storage.write(source, io.BytesIO(content), size)
+            try:
+                made = copy(source, target, None, lambda done: None, version=None)
+            except ConditionsIgnored:
+                assert storage.exists(target) is None
+                return
+            if made is None:  # it is copied in the ordinary way
+                assert storage.exists(target) is None
+                continue
+            assert (made.uri, made.size) == (target, size)
+            with pytest.raises(AlreadyExists, match="target"):
+                copy(source, target, None, lambda done: None, version=None)
+            assert read(storage, target) == content
+            seen = storage.stat(target).version
+            storage.write(target, io.BytesIO(b"another"), 7)
+            with contextlib.suppress(ConditionsIgnored), pytest.raises(VersionChanged, match="target"):
+                copy(source, target, None, lambda done: None, version=seen)
+            assert read(storage, target) == b"another"
+            assert sorted(entry.name for entry in storage.list(directory)) == ["source", "target"]
+            storage.remove(target)
 
     def test_of_several_writers_at_once_one_wins(self, storage: Storage, directory: DataUri) -> None:
         if not isinstance(storage, ConditionalStorage) or not self.conditions_are_atomic:

@@ -172,6 +172,7 @@ def gs(started: Callable[..., None]) -> Store:
     (program,) = Path(wrapper.origin).parent.glob("vendor/fake-gcs-server/bin/*")
     address = f"http://127.0.0.1:{port}"
     flags = ["-scheme", "http", "-host", "127.0.0.1", "-port", str(port), "-external-url", address]
+    flags += ["-public-host", f"127.0.0.1:{port}"]  # where links lead
     started([str(program), *flags, "-backend", "memory", "-log-level", "error"], port)
     store = Store("gs", {"endpoint_url": address, "anon": True, "project": "project"}, "bucket")
     bucket = {"path": "b", "json": {"name": "bucket"}, "project": "project"}

@@ -168,6 +168,34 @@ def test_a_file_that_appeared_since_it_was_looked_for_is_kept(tmp_path: Path, se
     assert storage.stat(uri).size == 3
 
 
+@pytest.mark.parametrize("content", [b"", b"new"])
+def test_a_copy_within_a_store_that_is_too_late_is_none(seaweed: Store, content: bytes) -> None:
+    storage, source, target = seaweed.open(), seaweed.uri(uuid.uuid4().hex), seaweed.uri(uuid.uuid4().hex)
+    for uri, stored in ((source, content), (target, b"older")):
+        storage.write_small(uri, stored)
+    within, options = Transfer(Place(storage, source), Place(storage, target)), CopyOptions(keeps_existing=True)
+    with pytest.raises(Kept):
+        execute(within, lambda *_, **__: None, options)
+    assert storage.read_small(target, 10)[1] == b"older"  # type: ignore[index]  # it is there
+    storage.remove(target)
+    execute(within, lambda *_, **__: None, options)
+    assert storage.read_small(target, 10)[1] == content  # type: ignore[index]  # it is there
+
+
+def test_a_move_within_a_store_that_is_too_late_keeps_its_source(seaweed: Store) -> None:
+    storage, source, target = seaweed.open(), seaweed.uri(uuid.uuid4().hex), seaweed.uri(uuid.uuid4().hex)
+    for uri in (source, target):
+        storage.write_small(uri, uri.path.encode())
+    with pytest.raises(Kept):
+        execute(
+            Transfer(Place(storage, source), Place(storage, target), removes_source=True),
+            lambda *_, **__: None,
+            CopyOptions(keeps_existing=True),
+        )
+    assert storage.exists(source)
+    assert storage.read_small(target, 100)[1] == target.path.encode()  # type: ignore[index]  # it is there
+
+
 def test_where_conditions_are_ignored_it_is_said_once(tmp_path: Path) -> None:
     said: list[str] = []
     script = Script(MET, MET, DONE, MET, MET)

@@ -27,8 +27,8 @@ def model(capacity: Any) -> Any:
 
 
 COSTS = {
-    "front_end": 0.0005, "data_request": 0.0002, "hand_over": 0.0001, "runner": 0.0001, "remote": 0.001,
-    "transaction": 0.0001, "row": 0.00001, "object_request": 0.002,
+    "front_end": 0.0005, "data_request": 0.0002, "relay": 0.0004, "hand_over": 0.0001, "runner": 0.0001, "remote": 0.001,
+    "transaction": 0.0001, "row": 0.00001, "postgresql_transaction": 0.001, "postgresql_row": 0.0001, "object_request": 0.002,
 }  # fmt: skip
 
 
@@ -102,6 +102,8 @@ def test_records_wait_for_a_database_that_is_too_slow(model: Any) -> None:
         pytest.approx(0.95, abs=0.06),
     )
     assert quick.rows_waiting < 250 < 1500 < slow.rows_waiting
+    other = result(model, {"workers": 50, "has_postgresql": True}, {"in_flight": 40})
+    assert other.used["database"] == pytest.approx(0.21, abs=0.03), "2,000 rows of 0.1 ms each second, ten transactions"
 
 
 def test_one_seed_gives_one_result(model: Any) -> None:

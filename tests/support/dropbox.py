@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import quote, unquote
 
 KEY = "sl.test-token"
 PAGE = 50
@@ -89,6 +90,10 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         route = self.path.removeprefix("/2/files/")
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if self.path.startswith("/upload/") and self.headers["Content-Type"] == "application/octet-stream":
+            self.dropbox.put(unquote(self.path.removeprefix("/upload")), body)
+            self._answer(200, {"content-hash": _content_hash(body)})
+            return
         with self.dropbox.lock:
             self.dropbox.log.append(route)
             if self.headers.get("Authorization") != f"Bearer {KEY}":
@@ -149,6 +154,23 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(200, {"metadata": _described(node)})
 
     # Content
+
+    def on_get_temporary_link(self, argument: Any, body: bytes) -> None:
+        node = self._found(argument["path"], "path")
+        if node.content is None:
+            raise Refused("path", "not_file")
+        link = f"{self.dropbox.address}/link{quote(node.path)}"
+        self._answer(200, {"metadata": _described(node, tagged=False), "link": link})
+
+    def on_get_temporary_upload_link(self, argument: Any, body: bytes) -> None:
+        assert 60 <= argument["duration"] <= 4 * 3600
+        assert argument["commit_info"]["mode"][".tag"] == "overwrite"
+        self._answer(200, {"link": f"{self.dropbox.address}/upload{quote(argument['commit_info']['path'])}"})
+
+    def do_GET(self) -> None:
+        node = self.dropbox.nodes[unquote(self.path.removeprefix("/link")).lower()]
+        assert node.content is not None
+        self._send(200, node.content, {"Content-Type": "application/octet-stream"})
 
     def on_download(self, argument: Any, body: bytes) -> None:
         node = self._found(argument["path"], "path")

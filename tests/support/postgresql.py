@@ -20,12 +20,11 @@ _SETTINGS = {
     "max_connections": "200",
     "shared_buffers": "16MB",
     "listen_addresses": "",
-    "fsync": "off",
-    "full_page_writes": "off",
     "wal_level": "minimal",
     "max_wal_senders": "0",
 }
-"""Small and quick: what is committed survives the server, not the machine."""
+_QUICK = {"fsync": "off", "full_page_writes": "off"}
+"""What is committed survives the server, not the machine."""
 
 
 _EMPTY = """
@@ -58,7 +57,9 @@ def _installed() -> Path:
 class PostgresqlServer:
     """A server on a Unix socket. Its own comparisons know all of Unicode, unlike those of SQLite."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, durable: bool = False) -> None:
+        """With `durable`, what is committed survives the machine as well, and takes the time for that."""
+        self._settings = _SETTINGS if durable else {**_SETTINGS, **_QUICK}
         self.directory = Path(tempfile.mkdtemp(prefix="algo-pg-", dir="/tmp"))
         self._made = ""
         """The name of a database with the platform's schema, of which others are copies."""
@@ -94,7 +95,7 @@ class PostgresqlServer:
         assert done.returncode == 0, (self.directory / "log").read_text()
 
     def start(self) -> None:
-        settings = "".join(f" -c {name}={value or repr(value)}" for name, value in _SETTINGS.items())
+        settings = "".join(f" -c {name}={value or repr(value)}" for name, value in self._settings.items())
         options = f"-k {self.directory}{settings}"
         self._run("pg_ctl", "-D", str(self._data), "-w", "-o", options, "start")
 

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from algo_connectors.common.errors import Unsatisfiable, error_of, store_errors
+from algo_connectors.common.links import check_lifetime
 from algo_connectors.common.options import ConnectorOptions
 from algo_connectors.common.remote import VersionedStorage, components, directory, not_empty
 from algo_connectors.common.writing import Condition, Upload
@@ -23,8 +24,15 @@ from algo_core.errors import (
     PermissionDenied,
     RequestRefused,
 )
+from algo_core.storage.capabilities import Link
 from algo_core.storage.contract import Entry, IsADirectory, Kind, NotADirectory
 from algo_core.storage.uri import DataUri, pasted
+
+LONGEST = 4 * 3600
+"""Seconds for which a link is valid; one for an upload can be valid for a shorter time."""
+
+SHORTEST = 60
+"""Seconds for which a link for an upload is valid at least."""
 
 TIMEOUT = 60.0
 """Time limit in seconds for each response."""
@@ -153,6 +161,22 @@ class DropboxStorage(VersionedStorage):
         if uri.names_directory or self.stat(uri).is_directory:
             raise IsADirectory(f"{uri} is a directory", f"Remove it with: algo rmdir {pasted(uri)}")
         self.call(uri, "files_delete_v2", _path(uri))
+
+    def link(self, uri: DataUri, seconds: int, *, writes: bool = False) -> Link:
+        """get_temporary_link, which is always valid for 4 hours, or get_temporary_upload_link (`SharingStorage`)."""
+        check_lifetime(uri, seconds, LONGEST)
+        if writes:
+            from dropbox.files import CommitInfo
+
+            self.check_file(uri)
+            commit, lasting = CommitInfo(_path(uri), **_mode(None)), max(seconds, SHORTEST)
+            found = self.call(uri, "files_get_temporary_upload_link", commit, lasting)
+            headers = {"Content-Type": "application/octet-stream"}
+            return Link("POST", found.link, headers, None if lasting == seconds else lasting)
+        if self.stat(uri).is_directory:
+            raise _folder(uri)
+        found = self.call(uri, "files_get_temporary_link", _path(uri))
+        return Link("GET", found.link, seconds=None if seconds == LONGEST else LONGEST)
 
     def is_same(self, one: DataUri, other: DataUri) -> bool:
         """The same path, upper and lower case being one."""

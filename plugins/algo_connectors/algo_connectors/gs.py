@@ -12,6 +12,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from algo_connectors.common.errors import Changed, Unsatisfiable, store_errors
+from algo_connectors.common.links import check_lifetime
 from algo_connectors.common.objects import Names, ObjectStorage, child_of, folder_of, prefix_of
 from algo_connectors.common.options import ConnectorOptions
 from algo_connectors.common.reading import RangeReader
@@ -20,8 +21,10 @@ from algo_connectors.common.writing import Condition, Upload
 from algo_connectors.google.api import GoogleApi
 from algo_connectors.google.direct_api import DirectGoogleApi
 from algo_connectors.google.settings import open_direct
+from algo_connectors.google.signature import LONGEST, signed_url
 from algo_connectors.google.tokens import TOKEN_ADDRESS
-from algo_core.errors import ConfigError, NetworkError
+from algo_core.errors import ConfigError, NetworkError, RequestRefused
+from algo_core.storage.capabilities import Link
 from algo_core.storage.contract import Checksum, Entry, Kind, Reader
 from algo_core.storage.uri import DataUri, is_only_key
 
@@ -252,6 +255,24 @@ class GoogleStorage(ObjectStorage):
             if answer.get("done"):
                 return _entry(target, answer["resource"])
             token = answer["rewriteToken"]
+
+    def link(self, uri: DataUri, seconds: int, *, writes: bool = False) -> Link:
+        """A signed URL of version 4 (`SharingStorage`)."""
+        check_lifetime(uri, seconds, LONGEST)
+        signatory = self.api.signatory()
+        if signatory is None:
+            raise RequestRefused(
+                f"Links to {uri.connector}:// need the key of a service account, which this connector does not have",
+                "Set token in config.toml to the path of its JSON file",
+            )
+        if writes:
+            self.check_file(uri)
+        elif self.stat(uri).is_directory:
+            raise self.missing(uri)
+        method, place = "PUT" if writes else "GET", self.locate(uri)
+        with store_errors(uri):
+            url = signed_url(self.api.location, *place, method=method, seconds=seconds, signatory=signatory)
+        return Link(method, url)
 
     def delete(self, bucket: str, keys: Sequence[str]) -> None:
         """objects.delete, several at once."""

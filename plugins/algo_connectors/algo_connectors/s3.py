@@ -16,6 +16,7 @@ from algo_connectors.common.links import check_lifetime
 from algo_connectors.common.objects import Names, ObjectStorage, child_of, folder_of, prefix_of
 from algo_connectors.common.options import ConnectorOptions
 from algo_connectors.common.reading import RangeReader, changed
+from algo_connectors.common.remote import unmet
 from algo_connectors.common.stream import StreamReader
 from algo_connectors.common.writing import Condition, Upload, part_size
 from algo_core.errors import AlgoError, ConfigError, PlatformError
@@ -247,9 +248,35 @@ class S3Storage(ObjectStorage):
         # That of an object which was made of parts, or is encrypted, says nothing about its content.
         return self.head(target, *place)
 
-    def _copy_in_parts(self, source: Entry, target: DataUri, advanced: Callable[[int], object]) -> Entry:
+    def copy_within_if(
+        self,
+        source: DataUri,
+        target: DataUri,
+        entry: Entry | None,
+        advanced: Callable[[int], object],
+        *,
+        version: str | None,
+    ) -> Entry | None:
+        """UploadPartCopy, since the end of an upload in parts has conditions (`ConditionalCopyingStorage`)."""
+        condition = Condition(version)
+        with store_errors(target):
+            self.check_conditions(target, condition, in_parts=True)
+
+        def copy(found: Entry) -> Entry | None:
+            try:
+                return self._copy_in_parts(found, target, advanced, condition) if found.size else None
+            except Exception as error:
+                if is_unknown_request(error):
+                    return None
+                raise
+
+        return self.copied_by(source, target, entry, copy)
+
+    def _copy_in_parts(
+        self, source: Entry, target: DataUri, advanced: Callable[[int], object], condition: Condition | None = None
+    ) -> Entry:
         size, etag, name = source.size or 0, source.version or "", ObjectName(*self.locate(source.uri))
-        upload, step, done = _Parts(self, target, name), part_size(self.copy_part, 0, size), 0
+        upload, step, done = _Parts(self, target, name, condition=condition), part_size(self.copy_part, 0, size), 0
         running: set[Future[int]] = set()
         try:
             for number, start in enumerate(range(0, size, step)):
@@ -262,7 +289,7 @@ class S3Storage(ObjectStorage):
                     running.clear()
             if self.head(source.uri, *name).version != etag:
                 raise Changed(f"{source.uri} was changed")  # some stores ignore the condition
-            upload.finish(size)
+            self._finish(upload, target, size, condition)
         except BaseException:
             for pending in running:
                 pending.cancel()
@@ -271,6 +298,16 @@ class S3Storage(ObjectStorage):
                 upload.abort()
             raise
         return self.head(target, *self.locate(target))
+
+    def _finish(self, upload: Upload, target: DataUri, size: int, condition: Condition | None) -> None:
+        """Complete a copy; what the condition says is told apart from a source that has changed."""
+        try:
+            with store_errors(target):
+                upload.finish(size)
+        except Changed as error:
+            if condition is None:
+                raise
+            raise unmet(target, condition.version, error) from None
 
     def link(self, uri: DataUri, seconds: int, *, writes: bool = False) -> Link:
         """A presigned address (`SharingStorage`)."""

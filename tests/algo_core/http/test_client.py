@@ -12,7 +12,7 @@ import requests
 import trustme
 
 from algo_core.context import App
-from algo_core.errors import ConfigError, NetworkError, PlatformError, TimedOut, TlsError
+from algo_core.errors import ConfigError, NetworkError, NotFoundError, PlatformError, TimedOut, TlsError
 from algo_core.http.api import ApiClient
 from algo_core.http.client import Hooks, HttpClient
 from algo_core.http.requests_transport import AlgoSession, retry_policy
@@ -119,6 +119,15 @@ def test_repeatable_calls_are_repeated(connect, status, stub) -> None:
     stub.on("GET", "/v1/data/", failing, failing, stub.json_answer({"folders": [{"name": "alice"}]}))
     assert connect(stub.address).username() == "alice"
     assert len(stub.seen) == 3
+
+
+@pytest.mark.parametrize(("status", "may_have"), [(429, False), (500, True), (502, True), (503, False), (504, True)])
+def test_a_refusal_says_whether_an_earlier_try_may_have_taken_effect(connect, status, may_have, stub) -> None:
+    failing, missing = (stub.json_answer({"error": {"message": "no"}}, code) for code in (status, 404))
+    stub.on("DELETE", "/v1/data/x", failing, missing)
+    with pytest.raises(NotFoundError) as caught:
+        connect(stub.address).request("DELETE", "data/x")
+    assert caught.value.after_lost_answer is may_have
 
 
 def test_after_the_last_try_the_servers_message_comes_through(connect, stub) -> None:

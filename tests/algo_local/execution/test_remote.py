@@ -380,3 +380,15 @@ def test_large_messages_pass_whole() -> None:
         channel = Channel(theirs)
         assert [channel.receive() for _ in range(3)] == [(Kind.ASK, ["x", n], body) for n in range(3)]
         sender.join()
+
+
+def test_an_engine_that_hangs_is_not_waited_for_for_ever(joined: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("algo_local.execution.remote.ENGINE_SECONDS", 0.1)
+    goes = threading.Event()
+    monkeypatch.setattr(joined.fake, "describe", lambda: goes.wait(30) and Description(0, 0, 0, 0), raising=False)
+    ours, theirs = socket.socketpair()
+    EngineServer(joined.fake, joined.calls).serve(theirs)
+    joined.remote.connect(ours)
+    with pytest.raises(EngineUnavailable, match="does not answer"):
+        joined.remote.describe()
+    goes.set()

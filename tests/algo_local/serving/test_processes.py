@@ -22,6 +22,7 @@ from support.several import Client, Several, eventually
 
 from algo_core.errors import ExitCode
 from algo_local.opening import open_platform
+from algo_local.testing import TOKEN
 
 HOLD = """
 import os, time
@@ -63,7 +64,7 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         }.items():
             patch.setenv(name, str(value))
         platform = open_platform(base / "root")
-        for name, code in {"Hold": HOLD, "Echo": ECHO, "Inside": INSIDE, "Secret": SECRET}.items():
+        for name, code in {"Hold": HOLD, "Echo": ECHO, "Inside": INSIDE, "Secret": SECRET, "Token": TOKEN}.items():
             directory = base / name
             (directory / "src").mkdir(parents=True)
             (directory / "src" / "__init__.py").touch()
@@ -203,6 +204,28 @@ def test_what_an_algorithm_does_inside_its_call_reaches_it(together: Several, st
     assert not sessions.exists() or not any(sessions.iterdir())
 
 
+def test_an_algorithm_is_known_at_any_front_end_while_it_runs(together: Several, tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    with together.clients(3) as (caller, *clients):
+        caller.send("POST", "algo/jane/Token", str(path))
+        eventually(path.exists)
+        owner, token = caller.key, path.read_text()
+        for number, client in enumerate(clients):
+            client.key = token
+            assert client("GET", "data/.session")[0] == 200
+            assert client("POST", "algo/jane/Echo", number)[1]["result"] == number
+            told = client("POST", "insights", [{"insight_key": f"n{number}", "insight_value": 1}])
+            assert told[0] in (200, 204), told
+            assert client("POST", "insights", [{"insight_key": "many", "insight_value": "x" * 70_000}])[0] in (400, 413)
+        path.unlink()
+        identifier = caller.receive()[1]["request_id"]
+        for client in clients:
+            assert client("GET", "data/.session")[0] == 401
+            client.key = owner
+            found = client("GET", f"requests/{identifier}")[1]["insights"]
+            assert {entry["insight_key"] for entry in found} >= {"n0", "n1"}
+
+
 def test_workers_follow_what_is_set_at_any_front_end(together: Several) -> None:
     with together.clients() as (one, other):
         assert one("POST", "algo/jane/Secret", "x")[1]["result"] == "none"
@@ -213,7 +236,10 @@ def test_workers_follow_what_is_set_at_any_front_end(together: Several) -> None:
             "secret_value": "new",
             "owner_type": "algorithm",
         }
+        workers = 'algo_algorithm_workers{algorithm="jane/Secret"}'
+        assert metrics(other)[workers] == 1
         assert other("POST", "algorithms/jane/Secret/secrets", made)[0] in (200, 201)
+        assert metrics(other).get(workers, 0) == 0, "one that is idle has ended by then"
         assert one("POST", "algo/jane/Secret", "x")[1]["result"] == "new"
 
 

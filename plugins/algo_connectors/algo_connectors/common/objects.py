@@ -190,6 +190,12 @@ class ObjectStorage(VersionedStorage):
         self, source: DataUri, target: DataUri, entry: Entry | None, advanced: Callable[[int], object]
     ) -> Entry | None:
         """One request for a file that a listing has named, two for any other (`CopyingStorage`)."""
+        return self.copied_by(source, target, entry, lambda found: self.copy(found, target, advanced))
+
+    def copied_by(
+        self, source: DataUri, target: DataUri, entry: Entry | None, copy: Callable[[Entry], Entry | None]
+    ) -> Entry | None:
+        """Have `copy` copy the version of a file that is there, and another one if that has changed meanwhile."""
         self.check_source(source)
         self.check_file(target)
         for _ in range(COPY_TRIES):
@@ -198,7 +204,7 @@ class ObjectStorage(VersionedStorage):
             if entry.version is None:
                 return None
             try:
-                written = self._copy(entry, target, advanced)
+                written = self._copy(entry, target, copy)
             except Changed:
                 entry = None
                 continue
@@ -219,10 +225,10 @@ class ObjectStorage(VersionedStorage):
                 raise self.missing(uri)
             return entry
 
-    def _copy(self, source: Entry, target: DataUri, advanced: Callable[[int], object]) -> Entry | None:
+    def _copy(self, source: Entry, target: DataUri, copy: Callable[[Entry], Entry | None]) -> Entry | None:
         try:
             with store_errors(target):
-                written = self.copy(source, target, advanced)
+                written = copy(source)
                 if written:
                     self.check_written(target)
                 return written

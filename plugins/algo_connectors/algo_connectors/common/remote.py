@@ -156,14 +156,14 @@ class VersionedStorage(RemoteStorage):
         except MissingBucket:
             raise
         except (Changed, AlreadyExists, NotFoundError) as error:
-            raise _unmet(uri, version, error) from None
+            raise unmet(uri, version, error) from None
 
     def open_part(self, uri: DataUri, offset: int, length: int, version: str) -> Reader:
         """Ranges one after the other, so that each part is one connection (`RangedStorage`)."""
         return self._open(uri, offset, version, stop=offset + length)
 
 
-def _unmet(uri: DataUri, version: str | None, error: AlgoError) -> AlgoError:
+def unmet(uri: DataUri, version: str | None, error: AlgoError) -> AlgoError:
     """The error of a condition that does not hold; any other one as it is."""
     if version is not None:
         return VersionChanged(f"{uri} was changed, or removed, meanwhile", "Look at it again, and repeat the change")

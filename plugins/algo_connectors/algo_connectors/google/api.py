@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from algo_connectors.google.signature import Signatory
+
 Parameters = Mapping[str, "str | int | None"]
 """Members of a query; those that are None are left out."""
 
@@ -17,8 +19,13 @@ class GoogleApi(Protocol):
     translates.
     """
 
+    location: str
+    """The address of the store, without a slash at its end."""
     project: str
     """The project whose buckets are listed; empty if it is not known."""
+
+    def signatory(self) -> Signatory | None:
+        """Who signs links; None where the credential, such as that of a person, cannot."""
 
     def resource(self, method: str, path: str, *names: str, query: Parameters | None = None) -> Any:
         """The resource in the answer to a request."""

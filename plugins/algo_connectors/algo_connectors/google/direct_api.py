@@ -11,6 +11,7 @@ from algo_connectors.common.bodies import Content, content_of
 from algo_connectors.common.errors import Changed, Unsatisfiable
 from algo_connectors.common.refusals import StoreRefusal
 from algo_connectors.google.api import Parameters
+from algo_connectors.google.signature import Signatory
 from algo_connectors.google.tokens import TokenSource
 from algo_core.errors import AlgoError, NetworkError, PlatformError
 from algo_core.http.client import HttpClient
@@ -55,6 +56,9 @@ class DirectGoogleApi:
         """After `fork`, in the child: use connections of its own."""
         self._pipelines.clear()
         self._client.after_fork()
+
+    def signatory(self) -> Signatory | None:  # noqa: D102 - as all here: see GoogleApi
+        return self._tokens.signatory()
 
     def resource(self, method: str, path: str, *names: str, query: Parameters | None = None) -> Any:  # noqa: D102 - as all here: see GoogleApi
         with self._send(method, self._url(path, names, query), body=b"" if method == "POST" else None) as response:

@@ -8,6 +8,7 @@ from typing import Any
 from algo_connectors.common.errors import Changed
 from algo_connectors.common.options import ConnectorOptions
 from algo_connectors.google.api import Parameters
+from algo_connectors.google.signature import Signatory
 
 OBJECT = "b/{}/o/{}"
 
@@ -28,7 +29,7 @@ class GcsfsApi:
 
     def __init__(self, files: Any) -> None:
         self._files = files
-        self._location = files.base.removesuffix("/storage/v1/")
+        self.location = files.base.removesuffix("/storage/v1/")
         self.project: str = files.project or ""
 
     def call(self, method: str, path: str, *names: str, **options: Any) -> Any:
@@ -43,6 +44,12 @@ class GcsfsApi:
                 raise PermissionError(str(error).partition("\n")[2] or "forbidden") from None
             raise
 
+    def signatory(self) -> Signatory | None:  # noqa: D102
+        from google.auth.credentials import Signing
+
+        credential = self._files.credentials.credentials
+        return Signatory(credential.signer_email, credential.sign_bytes) if isinstance(credential, Signing) else None
+
     def resource(self, method: str, path: str, *names: str, query: Parameters | None = None) -> Any:  # noqa: D102
         return self.call(method, path, *names, json_out=True, **(query or {}))
 
@@ -53,21 +60,21 @@ class GcsfsApi:
         self, bucket: str, key: str, start: int, stop: int, generation: str | None
     ) -> tuple[Mapping[str, str], bytes]:
         headers = {"Range": f"bytes={start}-{stop - 1}", "Accept-Encoding": "identity"}
-        address = f"{self._location}/download/storage/v1/{OBJECT}"
+        address = f"{self.location}/download/storage/v1/{OBJECT}"
         found, content = self.call(
             "GET", address, bucket, key, alt="media", headers=headers, ifGenerationMatch=generation
         )
         return found, content
 
     def insert(self, bucket: str, query: Parameters, body: bytes, media_type: str) -> bytes:  # noqa: D102
-        address = f"{self._location}/upload/storage/v1/b/{{}}/o"
+        address = f"{self.location}/upload/storage/v1/b/{{}}/o"
         _, answer = self.call("POST", address, bucket, data=body, headers={"Content-Type": media_type}, **query)
         return bytes(answer)
 
     def begin_upload(self, bucket: str, query: Parameters, metadata: Mapping[str, str]) -> str:  # noqa: D102
         headers, _ = self.call(
             "POST",
-            f"{self._location}/upload/storage/v1/b/{{}}/o",
+            f"{self.location}/upload/storage/v1/b/{{}}/o",
             bucket,
             headers={"X-Upload-Content-Type": "application/octet-stream"},
             json=metadata,

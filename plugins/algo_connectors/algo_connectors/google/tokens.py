@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 from urllib.parse import urlencode, urlsplit
 
+from algo_connectors.google.signature import Signatory
 from algo_core.errors import AuthError, ConfigError, PlatformError
 from algo_core.http.client import HttpClient
 from algo_core.http.transport import BytesBody
@@ -43,6 +44,9 @@ class TokenSource(Protocol):
     def renew(self, refused: str) -> bool:
         """Discard a token that was refused; whether there may be another."""
 
+    def signatory(self) -> Signatory | None:
+        """Who signs links; None if there is no key of a service account."""
+
 
 class GivenToken:
     """One token, or none."""
@@ -57,6 +61,10 @@ class GivenToken:
     def renew(self, refused: str) -> bool:
         """False: there is no other."""
         return False
+
+    def signatory(self) -> Signatory | None:
+        """None: a token cannot sign."""
+        return None
 
 
 class GrantedTokens:
@@ -101,6 +109,10 @@ class GrantedTokens:
                 self._token = ""
         return True
 
+    def signatory(self) -> Signatory | None:
+        """The service account, if it is one."""
+        return Signatory(str(self._credential["client_email"]), self._signed) if self._is_service else None
+
     def _granted(self) -> tuple[str, float]:
         form = {"grant_type": "refresh_token"}
         if self._is_service:
@@ -125,16 +137,6 @@ class GrantedTokens:
 
     def _assertion(self) -> str:
         """A signed claim to be the service account (RFC 7523)."""
-        try:
-            from cryptography.hazmat.primitives import hashes, serialization
-            from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-            from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-        except ModuleNotFoundError:
-            raise ConfigError(
-                "The key of Google's service account needs the package cryptography, which is not installed",
-                "Install it: pip install 'algo-connectors[gs]'",
-            ) from None
-
         head = {"alg": "RS256", "typ": "JWT", "kid": self._credential.get("private_key_id") or ""}
         now = int(time.time())
         claim = {
@@ -145,13 +147,26 @@ class GrantedTokens:
             "exp": now + LIFETIME,
         }
         text = f"{_encoded(json.dumps(head).encode())}.{_encoded(json.dumps(claim).encode())}"
+        return f"{text}.{_encoded(self._signed(text.encode()))}"
+
+    def _signed(self, text: bytes) -> bytes:
+        """The signature of the service account's key."""
+        try:
+            from cryptography.hazmat.primitives import hashes, serialization
+            from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+            from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+        except ModuleNotFoundError:
+            raise ConfigError(
+                "The key of Google's service account needs the package cryptography, which is not installed",
+                "Install it: pip install 'algo-connectors[gs]'",
+            ) from None
         try:
             key = serialization.load_pem_private_key(str(self._credential["private_key"]).encode(), password=None)
         except (ValueError, TypeError):
             key = None
         if not isinstance(key, RSAPrivateKey):
             raise ConfigError("Google's service account has no RSA key", "Download its JSON file again")
-        return f"{text}.{_encoded(key.sign(text.encode(), PKCS1v15(), hashes.SHA256()))}"
+        return key.sign(text, PKCS1v15(), hashes.SHA256())
 
 
 def _encoded(part: bytes) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from datetime import datetime, timedelta, timezone
 
@@ -44,7 +45,8 @@ def share(app: App, path: tuple[str, ...], seconds: int, put: bool) -> None:
     """Print links to files, with which anybody can download them for some time.
 
     The links are signed with your credential, and end with it if it is a temporary one. Stores that are reached
-    directly have them: S3 (for at most 7 days) and Azure Blob Storage with the account's key.
+    directly have them: S3 (for at most 7 days), Google Cloud Storage with a service account's key (7 days), Azure Blob
+    Storage with the account's key, and Dropbox (4 hours, no more and no less for downloads).
 
     \b
     Examples:
@@ -52,16 +54,19 @@ def share(app: App, path: tuple[str, ...], seconds: int, put: bool) -> None:
       curl -T results.csv "$(algo share --put s3://bucket/inbox/results.csv)"
     """
     places = parse(app, path)
-    report = Report(app, is_alone=is_single(places))
+    report, warn = Report(app, is_alone=is_single(places)), functools.cache(app.output.warn)
     for place, _ in expanded(places, report):
         try:
             link = _link(place, seconds, writes=put)
         except AlgoError as error:
             report.failed(place, error)
         else:
-            until = datetime.now(timezone.utc) + timedelta(seconds=seconds)
+            until = datetime.now(timezone.utc) + timedelta(seconds=link.seconds or seconds)
             expires = until.strftime("%Y-%m-%dT%H:%M:%SZ")
             more = {"headers": dict(link.headers)} if link.headers else {}
+            if link.seconds:
+                minutes = link.seconds // 60
+                warn(f"{place.uri.connector}:// has no other duration: links are valid for {minutes} minutes")
             answer(app, (link.url,), uri=str(place), method=link.method, url=link.url, expires=expires, **more)
     report.finish()
 

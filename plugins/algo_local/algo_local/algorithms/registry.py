@@ -361,9 +361,10 @@ class Registry:
 
     def is_withdrawn(self, build: str) -> bool:
         """Whether all versions published from a build (by id) have been withdrawn; False without any."""
-        query = "SELECT min(unpublished_at IS NOT NULL) FROM versions WHERE build = ?"
+        query = "SELECT count(*), count(unpublished_at) FROM versions WHERE build = ?"
         with self.database.read() as rows:
-            return bool(rows.execute(query, (build,)).fetchone()[0])
+            published, withdrawn = rows.execute(query, (build,)).fetchone()
+        return bool(0 < published == withdrawn)
 
     def newest_build(self, algorithm: Algorithm) -> Version | None:
         """The last successful build, or None."""

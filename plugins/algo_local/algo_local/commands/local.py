@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 import sys
@@ -162,7 +163,8 @@ def serve(
         if engine is not None:
             platform.executor  # noqa: B018 - starts it: what is wrong with it is told before anybody connects
         platform.objects.check()  # what cannot be used is told before anybody connects
-        with workers_kept_ready(lambda: review_and_prepare(platform), platform.changed):
+        prepare = functools.partial(review_and_prepare, platform)
+        with workers_kept_ready(prepare, platform.changed, on_failure=app.output.warn):
             serve_until_signal(
                 platform,
                 host,

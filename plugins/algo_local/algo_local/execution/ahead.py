@@ -14,18 +14,27 @@ SECONDS = 2.0
 
 @contextlib.contextmanager
 def workers_kept_ready(
-    prepare: Callable[[], None], changed: threading.Event, seconds: float = SECONDS
+    prepare: Callable[[], None],
+    changed: threading.Event,
+    seconds: float = SECONDS,
+    *,
+    on_failure: Callable[[str], None] = lambda text: None,
 ) -> Iterator[None]:
-    """Within the block, a thread calls `prepare` regularly, and at once when `changed` is set. Failures are left to the
-    next call.
+    """Within the block, a thread calls `prepare` regularly, and at once when `changed` is set.
+
+    Failures are left to the next call; `on_failure` is told of unexpected ones.
     """
     ended = threading.Event()
 
     def run() -> None:
         while not ended.is_set():
             changed.clear()
-            with contextlib.suppress(AlgoError):
+            try:
                 prepare()
+            except AlgoError:
+                pass  # the database is locked or away, the disk is full: later again
+            except Exception as error:  # the thread must outlive whatever it meets: nothing else would do its work
+                on_failure(f"Workers could not be reviewed: {error!r}")
             changed.wait(seconds)
 
     thread = threading.Thread(target=run, name="algo-ready", daemon=True)

@@ -28,7 +28,7 @@ IDLE_CHANNELS = 64
 """Connections that are kept for the next call."""
 
 ENGINE_SECONDS = 20.0
-"""How long a question other than a call waits for an engine that is started again."""
+"""How long a question other than a call waits for an engine that is started again, or hangs."""
 
 ENGINE_LOST = Failure(
     "The process that runs algorithms ended while the call ran; how far that got is not known",
@@ -237,12 +237,16 @@ class RemoteExecutor:
         deadline = time.monotonic() + seconds
         while channel := self._open(deadline):
             is_sent = False
+            channel.socket.settimeout(ENGINE_SECONDS)
             try:
                 channel.send(Kind.ASK, (name, head), body)
                 is_sent = True
                 message = channel.receive()
-            except Gone:
+                channel.socket.settimeout(None)
+            except Gone as error:
                 channel.close()
+                if isinstance(error.__cause__, TimeoutError):
+                    raise EngineUnavailable("The process that runs algorithms does not answer; try again") from None
                 if is_sent and not again:
                     told = "The process that runs algorithms ended; whether it took the request is not known"
                     raise EngineUnavailable(told) from None

@@ -380,6 +380,7 @@ CREATE TABLE incoming_webhooks (
 ) WITHOUT ROWID;
 CREATE INDEX incoming_webhooks_by_owner ON incoming_webhooks (owner, created_at);
 """
+_WITH_STATES = "CREATE INDEX requests_by_state ON requests (state, created_at) WHERE state != 'done'"
 MIGRATIONS = (
     _FIRST,
     _WITH_CONNECTORS,
@@ -394,6 +395,7 @@ MIGRATIONS = (
     _WITH_SCHEDULES,
     _WITH_INSIGHTS,
     _WITH_INCOMING_WEBHOOKS,
+    _WITH_STATES,
 )
 """The migration to each version of the schema from the previous one; a published migration never changes."""
 

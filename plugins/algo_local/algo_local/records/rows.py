@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from algo_local.records.limits import ROW_BYTES, Retention
-from algo_local.records.record import LOST, Content, Record
+from algo_local.records.record import DONE, LOST, Content, Record
 
 if TYPE_CHECKING:
     from algo_local.metadata.database import Rows
@@ -108,6 +109,15 @@ def give_up_key(rows: Rows, record: Record) -> None:
 
 def listed(rows: Rows, question: Question, limit: int) -> list[Record]:
     """The records that match a query, at most `limit`."""
+    if len(question.states) < 2 or DONE in question.states:
+        return _listed(rows, question, limit)
+    # Each state has its place in the index, and with it the order that is wanted.
+    each = [_listed(rows, question._replace(states=(state,)), limit) for state in dict.fromkeys(question.states)]
+    found = sorted(itertools.chain(*each), key=lambda record: (record.created_at, record.id), reverse=True)
+    return found[:limit]
+
+
+def _listed(rows: Rows, question: Question, limit: int) -> list[Record]:
     conditions: list[tuple[str, Sequence[object]]] = []
     if question.accounts is not None:
         conditions.append((f"account IN ({', '.join('?' * len(question.accounts))})", question.accounts))
@@ -115,6 +125,8 @@ def listed(rows: Rows, question: Question, limit: int) -> list[Record]:
         conditions.append(("algorithm = ?", (question.algorithm,)))
     if question.states:
         conditions.append((f"state IN ({', '.join('?' * len(question.states))})", question.states))
+        if DONE not in question.states:
+            conditions.append((f"state != '{DONE}'", ()))  # which the index that leaves them out must be told
     if question.since is not None:
         conditions.append(("created_at >= ?", (question.since,)))
     if question.parent is not None:

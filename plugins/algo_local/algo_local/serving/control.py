@@ -69,7 +69,10 @@ def receive_failure(connected: socket.socket) -> AlgoError:
     parts = []
     while data := connected.recv(1 << 16):
         parts.append(data)
-    message, hint, code = json.loads(b"".join(parts))
+    try:
+        message, hint, code = json.loads(b"".join(parts))
+    except ValueError:  # it was killed meanwhile
+        return StartFailed("A process of the platform ended as it started")
     error = StartFailed(message, hint)
     error.exit_code = code
     return error

@@ -99,7 +99,7 @@ def run_engine(
     server = EngineServer(platform.executor, _Calls(platform, monitoring), _questions(platform, application))
     schedules = Clock(platform, on_failure=log)
     try:
-        with workers_kept_ready(lambda: review_and_prepare(platform), platform.changed):
+        with workers_kept_ready(lambda: review_and_prepare(platform), platform.changed, on_failure=log):
             platform.webhooks.start()
             schedules.start()
             control.ready()

@@ -149,6 +149,8 @@ class Processes:
         """Wait until a process is ready; False if a signal comes before. AlgoError if it cannot start."""
         ends = time.monotonic() + START_SECONDS
         while not process.is_ready:
+            if not process.pid:
+                raise StartFailed(f"{process.name} of the platform cannot be started: there are too many processes")
             left = ends - time.monotonic()
             events = self._selector.select(max(0.0, left))
             if not events and left <= 0:

@@ -36,5 +36,10 @@ def _created(target: Place, source: Source, size: int | None, options: CopyOptio
     except AlreadyExists:
         raise Kept(target) from None
     except ConditionsIgnored as error:
-        options.warn(f"{error.message}: a file that another program writes at the same time is replaced")
+        options.warn(ignored(error))
         return None
+
+
+def ignored(error: ConditionsIgnored) -> str:
+    """What a store that ignores conditions means for the files."""
+    return f"{error.message}: a file that another program writes at the same time is replaced"

@@ -6,12 +6,20 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta, timezone
 
-from algo_core.errors import AlgoError, NotFoundError
-from algo_core.storage.capabilities import CopyingStorage, RenamingStorage
+from algo_core.errors import AlgoError, AlreadyExists, NotFoundError
+from algo_core.storage.capabilities import (
+    ConditionalCopyingStorage,
+    ConditionsIgnored,
+    CopyingStorage,
+    RenamingStorage,
+)
 from algo_core.storage.contract import Entry, Kind
 from algo_core.storage.uri import DataUri
+from algo_data.engine.failures import Kept
 from algo_data.engine.io.source import Advanced
 from algo_data.engine.io.spool import Spool
+from algo_data.engine.options import CopyOptions
+from algo_data.engine.run.creating import ignored
 from algo_data.engine.transfer import Place, StorageOf, Transfer
 
 SECOND = 1.1
@@ -52,13 +60,28 @@ def renamed(transfer: Transfer) -> Entry | None:
     return storage.move(transfer.source.uri, transfer.target.uri)
 
 
-def copied_within(transfer: Transfer, advanced: Advanced) -> Entry | None:
-    """Have the storage copy, if source and target are in one that can; return the new entry."""
-    storage, source = transfer.source.storage, transfer.source.uri
+def copied_within(transfer: Transfer, advanced: Advanced, options: CopyOptions) -> Entry | None:
+    """Have the storage copy, if source and target are in one that can; return the new entry.
+
+    Raises:
+        Kept: if the target is not to be replaced, and was made meanwhile.
+    """
+    storage, source, target = transfer.source.storage, transfer.source.uri, transfer.target.uri
     if storage is not transfer.target.storage or not isinstance(storage, CopyingStorage):
         return None
     size = transfer.entry.size if transfer.entry else None
-    return storage.copy_within(source, transfer.target.uri, transfer.entry, lambda done: advanced(done, size))
+
+    def tell(done: int) -> None:
+        advanced(done, size)
+
+    if options.keeps_existing and isinstance(storage, ConditionalCopyingStorage):
+        try:
+            return storage.copy_within_if(source, target, transfer.entry, tell, version=None)
+        except AlreadyExists:
+            raise Kept(transfer.target) from None
+        except ConditionsIgnored as error:
+            options.warn(ignored(error))
+    return storage.copy_within(source, target, transfer.entry, tell)
 
 
 def copies_within(transfer: Transfer) -> bool:

@@ -43,10 +43,12 @@ def execute(
         AlgoError: if it failed; the destination is unchanged, unless only the source could not be removed.
     """
     if not transfer.removes_source:
-        return copied_within(transfer, within or advanced) or _copied(transfer, advanced, options, block, budget)
+        return copied_within(transfer, within or advanced, options) or _copied(
+            transfer, advanced, options, block, budget
+        )
     if entry := renamed(transfer):
         return entry
-    if entry := copied_within(transfer, within or advanced):
+    if entry := copied_within(transfer, within or advanced, options):
         remove_source(transfer)
         return entry
     seen: list[Entry] = []

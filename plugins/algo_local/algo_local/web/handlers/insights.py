@@ -18,6 +18,7 @@ from algo_local.web.times import seconds_of
 
 if TYPE_CHECKING:
     from algo_local.web.authorization import RequestContext
+    from algo_local.web.http import Response
 
 ENTRY = "insights-connection"
 """The value of the configuration that holds the connection."""
@@ -26,11 +27,14 @@ MOST, MOST_BYTES = 25, 25 << 10
 """Insights of one report, and their bytes (API section 3.9)."""
 
 
-def report(context: RequestContext) -> None:
+def report(context: RequestContext) -> Response | None:
     """`POST /v1/insights`: only a running algorithm can, about the call that it serves."""
     running = context.caller.inside
     if not running:
         raise Forbidden(f"{DENIED}: only a running algorithm reports insights", ErrorCode.NOT_AUTHORIZED)
+    if context.platform.forwarding:  # the call runs there
+        response: Response = context.platform.forwarding.answer(context.request)
+        return response
     entries = read_list(context, limit=MOST_BYTES)
     if len(entries) > MOST:
         raise Invalid(f"At most {MOST} insights are reported at once", ErrorCode.INPUT_VALIDATION_ERROR)
@@ -39,11 +43,12 @@ def report(context: RequestContext) -> None:
         if name in RESERVED:
             raise Invalid(f"The platform itself reports {name}", ErrorCode.INPUT_VALIDATION_ERROR)
     if not found or not running.keeps_insights:
-        return
+        return None
     if not context.platform.records.report(running.request_id, found):
         raise ApiError(413, "The call has reported as many insights as are kept", ErrorCode.INVALID_REQUEST)
     if to := _connection(context):
         context.platform.webhooks.tell_insights(running.request_id, to["broker_url"], to["topic"], to["account"])
+    return None
 
 
 def index(context: RequestContext) -> dict[str, Any]:
