@@ -8,6 +8,8 @@ import pytest
 
 from algo_core.errors import ConfigError, ExitCode
 from algo_core.testing import Home
+from algo_local.algorithms.installing import build_environment
+from algo_local.algorithms.rscript import clean_environment
 from algo_local.state import State, place
 
 
@@ -84,3 +86,11 @@ def test_a_server_that_cannot_hold_the_state_ends_the_start(option: list[str], c
     done = algo_home.run("local", "serve", "--port", "0", *option)
     assert done.code == code, done.stderr
     assert "hush" not in done.stderr
+
+
+def test_programs_that_build_algorithms_see_no_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ALGO_LOCAL_METADATA", "ALGO_LOCAL_OBJECTS", "PGPASSWORD"):
+        monkeypatch.setenv(name, "hush")
+    for environment in (build_environment(), clean_environment()):
+        assert "hush" not in environment.values()
+        assert "PATH" in environment

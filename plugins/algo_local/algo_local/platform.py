@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
 from algo_local import replacement
 from algo_local.callers import Caller
-from algo_local.metadata.opening import open_database
+from algo_local.metadata.opening import open_database, open_places
 from algo_local.metadata.store import Metadata, insert_account
 from algo_local.names import account_name_from, check_name, check_owner
 from algo_local.permissions import make_directories, make_private, make_root, notify
@@ -317,7 +317,14 @@ class Platform:
         """The calls that are under way, and those on record."""
         from algo_local.records.recorder import Recorder
 
-        return Recorder(self.database, self.root, lambda identifier: self.executor.cancel(identifier))
+        presence = None
+        if self.state.metadata:
+            from algo_local.records.shared_presence import SharedPresence
+
+            presence = SharedPresence(self.root, self.database)
+        return Recorder(
+            self.database, self.root, lambda identifier: self.executor.cancel(identifier), presence=presence
+        )
 
     @_Part
     def webhooks(self) -> Deliverer:
@@ -338,9 +345,10 @@ class Platform:
     @_Part
     def concurrency(self) -> ConcurrencyLimit:
         """The calls under way, by account."""
-        from algo_local.execution.concurrency import ConcurrencyLimit
+        from algo_local.execution.concurrency import ConcurrencyLimit, SharedConcurrencyLimit
 
-        return ConcurrencyLimit()
+        places = open_places(self.state)
+        return SharedConcurrencyLimit(places) if places else ConcurrencyLimit()
 
     @_Part
     def account(self) -> str:
@@ -529,7 +537,7 @@ class Platform:
             parts, self.parts = self.parts, {}
             for name in parts:
                 self.__dict__.pop(name, None)
-        for name in ("executor", "_callback", "webhooks", "records", "database"):
+        for name in ("executor", "_callback", "webhooks", "records", "concurrency", "database"):
             if name in parts:
                 cast("Any", parts[name]).close()
 

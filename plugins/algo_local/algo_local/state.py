@@ -17,6 +17,9 @@ METADATA_VARIABLE = "ALGO_LOCAL_METADATA"
 OBJECTS_VARIABLE = "ALGO_LOCAL_OBJECTS"
 """Environment variable for the URL of the object store."""
 
+PASSWORD_VARIABLES = (METADATA_VARIABLE, OBJECTS_VARIABLE, "PGPASSWORD")
+"""Variables that may hold passwords of the state; programs that build algorithms do not see them."""
+
 DATABASE = "platform.sqlite3"
 """The name of the database in the directory, where no URL names another one."""
 

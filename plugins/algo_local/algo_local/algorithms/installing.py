@@ -16,6 +16,7 @@ from algo_local.algorithms.index_settings import index_settings
 from algo_local.algorithms.install_failure import Reason, reason_of
 from algo_local.algorithms.interpreters import Python, Report, ours, uv_program
 from algo_local.algorithms.tether import tethered
+from algo_local.state import PASSWORD_VARIABLES
 
 REQUIREMENTS = "requirements.txt"
 INSTALLING = f"Installing {REQUIREMENTS}"
@@ -141,7 +142,7 @@ def build_environment() -> dict[str, str]:
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("PYTHON", "ALGORITHMIA_")) and name not in _STRIPPED_VARIABLES
+        if not name.startswith(("PYTHON", "ALGORITHMIA_")) and name not in _STRIPPED_VARIABLES + PASSWORD_VARIABLES
     }
     return kept | _BUILD_VARIABLES
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from algo_core.errors import ConfigError
 from algo_local.algorithms.build import BuildError
+from algo_local.state import PASSWORD_VARIABLES
 
 OLDEST = (3, 6)
 """The oldest R that algorithms can run on: that of `execution/runner.R`."""
@@ -102,5 +103,6 @@ def _examined(program: str) -> R | None:
 
 def clean_environment() -> dict[str, str]:
     """The environment in which R sees what it sees when it runs an algorithm: no library of a person's own."""
-    ours = {name: value for name, value in os.environ.items() if not name.startswith("R_")}
+    passed = os.environ.items()
+    ours = {name: value for name, value in passed if not name.startswith("R_") and name not in PASSWORD_VARIABLES}
     return {**ours, "LC_ALL": "C.UTF-8", "R_LIBS_USER": "NULL"}

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING
 
 from algo_local.refusals import TooManyCalls
+
+if TYPE_CHECKING:
+    from algo_local.metadata.postgresql.places import Places
 
 CONCURRENT = 80
 """Maximum number of concurrent calls per account; calls by algorithms do not count."""
@@ -28,17 +33,20 @@ class ConcurrencyLimit:
         with self._lock:
             running = self._running.get(account, 0)
             if running >= CONCURRENT:
-                raise TooManyCalls(
-                    f"Too many concurrent requests: an account may have {CONCURRENT} under way; try again"
-                )
+                raise _too_many()
             self._running[account] = running + 1
 
     def end(self, account: str) -> None:
         """Count one call less."""
         with self._lock:
             self._running[account] -= 1
-            if not self._running[account]:
+            if self._running[account] <= 0:
                 self._running.pop(account)
+
+    def close(self) -> None:
+        """Count none of the calls any more."""
+        with self._lock:
+            self._running.clear()
 
 
 class _Counted:
@@ -55,3 +63,31 @@ class _Counted:
 
     def __exit__(self, *_: object) -> None:
         self._limit.end(self._account)
+
+
+class SharedConcurrencyLimit(ConcurrencyLimit):
+    """Counts the current calls of each account at all front ends together."""
+
+    def __init__(self, places: Places) -> None:
+        super().__init__()
+        self._places = places
+
+    @contextmanager
+    def counted(self, account: str) -> Iterator[None]:
+        """See `ConcurrencyLimit.counted`. StorageUnavailable if the database cannot be asked."""
+        name = f"calls of {account.lower()}"
+        taken = self._places.take(name, CONCURRENT)
+        if taken is None:
+            raise _too_many()
+        try:
+            yield
+        finally:
+            self._places.give(name, taken)
+
+    def close(self) -> None:
+        """See `ConcurrencyLimit.close`."""
+        self._places.close()
+
+
+def _too_many() -> TooManyCalls:
+    return TooManyCalls(f"Too many concurrent requests: an account may have {CONCURRENT} under way; try again")

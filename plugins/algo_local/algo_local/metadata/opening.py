@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from algo_core.errors import ConfigError
@@ -10,6 +12,7 @@ from algo_local.state import DATABASE, State, place
 
 if TYPE_CHECKING:
     from algo_local.metadata.database import Database
+    from algo_local.metadata.postgresql.places import Places
 
 _PACKAGES = ("sqlalchemy", "psycopg", "psycopg_binary", "alembic")
 
@@ -22,13 +25,33 @@ def open_database(state: State) -> Database:
     """
     if not state.metadata:
         return SqliteDatabase(state.root / DATABASE)
-    try:
+    with _installed(state.metadata):
         from algo_local.metadata.postgresql.database import PostgresqlDatabase
+    return PostgresqlDatabase(state.metadata)
+
+
+def open_places(state: State) -> Places | None:
+    """What limits the processes of all machines together; None where one process has what is limited.
+
+    Raises:
+        ConfigError: if its URL needs packages that are not installed.
+    """
+    if not state.metadata:
+        return None
+    with _installed(state.metadata):
+        from algo_local.metadata.postgresql.places import Places
+    return Places(state.metadata)
+
+
+@contextmanager
+def _installed(url: str) -> Iterator[None]:
+    """Say how to install the packages that imports inside the block do not find."""
+    try:
+        yield
     except ImportError as error:  # also psycopg's own, where libpq is missing
         if (error.name or "psycopg").partition(".")[0] not in _PACKAGES:
             raise
         raise ConfigError(
-            f"The database at {place(state.metadata)} needs packages that are not installed",
+            f"The database at {place(url)} needs packages that are not installed",
             "Install them: pip install 'algo-local[postgres]'",
         ) from error
-    return PostgresqlDatabase(state.metadata)

@@ -137,11 +137,12 @@ class Recorder:
         root: Path,
         cancel: Callable[[str], bool],
         retention: Retention | None = None,
+        presence: Presence | None = None,
     ) -> None:
         """`cancel` ends a call that this process runs, by its id; whether it was there to be ended."""
         self.retention = retention or Retention.of()
         self._cancel = cancel
-        self._presence = Presence(root)
+        self._presence = presence or Presence(root)
         self.tell: Callable[[str], None] = lambda text: None
         """Told when records cannot be written, and when they can be again."""
         self._journal = Journal(database, self._presence.hold, lambda text: self.tell(text))

@@ -130,7 +130,7 @@ def _listed(rows: Rows, question: Question, limit: int) -> list[Record]:
     if question.since is not None:
         conditions.append(("created_at >= ?", (question.since,)))
     if question.parent is not None:
-        conditions.append(("parent = ?", (question.parent,)))
+        conditions.append(("parent = ? AND parent != ''", (question.parent,)))  # the latter names the index
     if question.with_insights:
         conditions.append(("insights != ''", ()))
     if question.before:

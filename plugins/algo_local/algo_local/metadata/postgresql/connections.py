@@ -158,12 +158,12 @@ class Taken:
         self._connections = connections
         self._proxied: PoolProxiedConnection | None = None
 
-    def connection(self, patience: float = RETRY_SECONDS) -> Connection:
-        """The connection; a new one if that before was lost."""
+    def connection(self, patience: float | None = None) -> Connection:
+        """The connection; a new one if that before was lost, for which `patience` seconds are waited."""
         if self._proxied is not None and self._current.closed:
             self.give()
         if self._proxied is None:
-            self._proxied = self._connections.take(patience=patience)
+            self._proxied = self._connections.take(patience=RETRY_SECONDS if patience is None else patience)
         return self._current
 
     @property
