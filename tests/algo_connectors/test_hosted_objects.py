@@ -199,6 +199,15 @@ def test_a_page_is_one_request_however_many_files_there_are(
     assert requests == ["P", "G", "G", "H", "HD", "PHGGPHD"], "docs/scaling.md has these figures"
 
 
+def test_objects_that_are_not_the_platforms_are_no_files(s3: Store, tmp_path: Path) -> None:
+    objects = objects_in(s3, tmp_path)
+    for name in (*(f".algo-probe-{number}" for number in range(5)), "%zz", "file"):
+        objects._storage.write_small(objects._place.child(f"data/jane.c.id/{name}"), b"x")
+    assert [info.name for info in objects.page("data/jane.c.id", None, 2).files] == ["file"]
+    assert objects.page("data/jane.c.id", "file", 2) == ([], None)
+    assert objects.names("data/jane.c.id") == ["file"]
+
+
 def test_a_large_file_is_read_on_after_its_connection_broke(
     s3: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -225,6 +234,9 @@ def test_a_large_file_is_read_on_after_its_connection_broke(
     with pytest.raises(StorageUnavailable, match=r"s3://somewhere cannot be used: .* ended too early, at byte 5"):
         file.read(10)
     file.close()
+    put(objects, "data/jane.c.id", "small", b"content")
+    with pytest.raises(StorageUnavailable, match="ended too early"):
+        objects.open("data/jane.c.id", "small")
 
 
 def test_a_file_that_is_replaced_before_a_part_is_asked_for_is_not_mixed(s3: Store, tmp_path: Path) -> None:

@@ -265,7 +265,7 @@ BEGINNING = (206, {"ETag": '"e"', "Content-Range": "bytes 0-3/10"}, b"0123")
     ids=["two ranges", "a range, and everything", "everything"],
 )
 def test_a_stream_begins_with_a_range(monkeypatch: pytest.MonkeyPatch, answers: list[Any], ranges: list[str]) -> None:
-    monkeypatch.setattr("algo_connectors.s3.FIRST", 4)
+    monkeypatch.setattr("algo_connectors.common.direct.FIRST", 4)
     script = Script(*answers)
     assert read_by_threes(script) == b"0123456789"
     assert [headers["range"] for _, _, headers, _ in script.sent] == [f"bytes={each}" for each in ranges]
@@ -283,7 +283,7 @@ def test_a_stream_begins_with_a_range(monkeypatch: pytest.MonkeyPatch, answers: 
     ],
 )
 def test_a_stream_is_of_one_version(monkeypatch: pytest.MonkeyPatch, answer: Any) -> None:
-    monkeypatch.setattr("algo_connectors.s3.FIRST", 4)
+    monkeypatch.setattr("algo_connectors.common.direct.FIRST", 4)
     with pytest.raises(NetworkError, match="was changed while it was read"):
         read_by_threes(Script(BEGINNING, answer))
 

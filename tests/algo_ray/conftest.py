@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -49,13 +51,15 @@ def ray_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     )
     from ray.cluster_utils import Cluster
 
-    found = Cluster(initialize_head=True, head_node_args={**NODE, "num_cpus": 0})
+    directory = tempfile.mkdtemp(prefix="r-", dir="/tmp")  # a short name: sockets below have room for about 100 bytes
+    found = Cluster(initialize_head=True, head_node_args={**NODE, "num_cpus": 0, "temp_dir": directory})
     try:
         for number in (1, 2):
             add_node(found, tmp_path_factory.mktemp(f"node-{number}"), number)
         yield found
     finally:
         found.shutdown()
+        shutil.rmtree(directory, ignore_errors=True)
         os.environ.clear()
         os.environ.update(before)
 

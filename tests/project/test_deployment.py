@@ -15,6 +15,7 @@ from typing import Any
 import click
 import kubernetes_validate
 import pytest
+import tomlkit
 import yaml
 from support.environments import ROOT
 
@@ -249,6 +250,16 @@ def test_every_variable_is_one_that_algo_knows(algo_home: Home) -> None:
     }
     assert "ALGO_LOCAL_METADATA" in named_in
     assert named_in - known == {"ALGO_RAY_CACHE"}, "which a node reads, where there is no algo"
+
+
+@pytest.mark.parametrize("page", ["deploy/README.md", "docs/scaling.md"])
+def test_what_a_page_installs_exists(page: str) -> None:
+    named = re.findall(r"'(algo-[a-z]+)\[([a-z0-9,-]+)\]'", (ROOT / page).read_text("utf-8"))
+    assert named
+    for distribution, extras in named:
+        directory = ROOT if distribution == "algo-core" else ROOT / "plugins" / distribution.replace("-", "_")
+        project = tomlkit.parse((directory / "pyproject.toml").read_text("utf-8"))["project"]
+        assert set(extras.split(",")) <= set(project["optional-dependencies"]), (distribution, extras)
 
 
 @pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)

@@ -8,19 +8,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from algo_connectors.azure.blob_client import Blob, BlobClient
 from algo_connectors.azure.direct_client import DirectBlobClient
 from algo_connectors.azure.settings import needs_adlfs, open_direct
-from algo_connectors.common.errors import Changed, Unsatisfiable, store_errors
-from algo_connectors.common.objects import Names, ObjectStorage, child_of, folder_of
+from algo_connectors.common.direct import DirectStorage, OpenRange, StartedRead, StartedWrite, checked
+from algo_connectors.common.objects import Names, child_of, folder_of
 from algo_connectors.common.options import ConnectorOptions
-from algo_connectors.common.reading import RangeReader
-from algo_connectors.common.stream import StreamReader
 from algo_connectors.common.writing import Condition, Upload
 from algo_core.errors import ConfigError, RequestRefused, UsageError
 from algo_core.storage.capabilities import Link
-from algo_core.storage.contract import Checksum, Entry, Kind, Reader
-from algo_core.storage.uri import DataUri, is_only_key
-
-CHECKED = 1 << 20
-"""Bytes of a file up to which its MD5 is compared: hashing takes longer than a fast connection."""
+from algo_core.storage.contract import Checksum, Entry, Kind
+from algo_core.storage.uri import DataUri
 
 CLIENTS = ("direct", "adlfs")
 """The values of the option `client`."""
@@ -52,13 +47,14 @@ def open_azureblob(options: ConnectorOptions) -> AzureStorage:
     return AzureStorage(open_direct(options), container)
 
 
-class AzureStorage(ObjectStorage):
+class AzureStorage(DirectStorage):
     """Containers of an account. A file's version is its ETag."""
 
     bucket_word = "container"
 
     def __init__(self, client: BlobClient, container: str | None = None) -> None:
         self.client = client
+        self.connections = self.parallel if self.direct else 1
         self.bucket = container
 
     def locate(self, uri: DataUri) -> tuple[str, str]:
@@ -84,76 +80,31 @@ class AzureStorage(ObjectStorage):
             found, content = self.client.get_blob(bucket, key, start, stop, version)
         except FileNotFoundError:
             raise self.missing(uri) from None
-        return _whole(uri, found) if len(content) == found.size else _entry(uri, found), content
+        entry = _entry(uri, found)
+        return checked(entry, _checksum(found)) if len(content) == found.size else entry, content
 
-    def _open(
-        self, uri: DataUri, offset: int, version: str | None, *, stop: int | None = None, ahead: int = 0
-    ) -> Reader:
-        if not isinstance(self.client, DirectBlobClient):
-            return super()._open(uri, offset, version, stop=stop, ahead=ahead)
-        self.check_source(uri)
-        try:
-            return self._stream(self.client, uri, offset, stop, version)
-        except Changed:
-            return self.open(uri)
-        except Unsatisfiable:
-            return super()._open(uri, offset, version, stop=stop)
+    @property
+    def direct(self) -> DirectBlobClient | None:
+        """The client, unless that is adlfs."""
+        return self.client if isinstance(self.client, DirectBlobClient) else None
 
-    def _stream(
-        self, client: DirectBlobClient, uri: DataUri, offset: int, stop: int | None, version: str | None
-    ) -> Reader:
-        """Get Blob as one stream. Raises what `fetch` raises."""
-        bucket, key = self.locate(uri)
-        if not key:
-            raise self.missing(uri)
-        with store_errors(uri):
-            try:
-                found, skipped, response = client.open_blob(bucket, key, offset, stop, version)
-            except FileNotFoundError:
-                raise self.missing(uri) from None
-        length = max(0, min(found.size if stop is None else stop, found.size) - offset)
-        entry = _whole(uri, found) if offset == 0 and length == found.size else _entry(uri, found)
+    def open_range(
+        self, uri: DataUri, bucket: str, key: str, start: int, stop: int | None, version: str | None
+    ) -> OpenRange:
+        """Get Blob."""
+        assert self.direct
+        found, skipped, response = self.direct.open_blob(bucket, key, start, stop, version)
+        return OpenRange(_entry(uri, found), _checksum(found), skipped, response)
 
-        def ahead(position: int) -> Reader:
-            return RangeReader(self, uri, position, version=found.etag, ahead=self.parallel - 1)
+    def start_get(self, bucket: str, key: str, limit: int) -> StartedRead | None:
+        """Get Blob."""
+        assert self.direct
+        return self.direct.start_get_blob(bucket, key, limit)
 
-        return StreamReader(response, entry, offset, length, skipped, None if stop or not found.etag else ahead)
-
-    def start_read_small(self, uri: DataUri, limit: int) -> Callable[[], tuple[Checksum | None, bytes] | None] | None:
-        """Get Blob (`PipelinedStorage`)."""
-        if not isinstance(self.client, DirectBlobClient) or uri.names_directory or is_only_key(uri.path):
-            return None
-        started = self.client.start_get_blob(*self.locate(uri), limit)
-
-        def read() -> tuple[Checksum | None, bytes] | None:
-            found = started() if started else None
-            return (Checksum("md5", found[0]) if found[0] else None, found[1]) if found else None
-
-        return read if started else None
-
-    def start_write_small(self, uri: DataUri, content: bytes) -> Callable[[], Entry | None] | None:
-        """Put Blob (`PipelinedStorage`)."""
-        if not isinstance(self.client, DirectBlobClient) or uri.names_directory or is_only_key(uri.path):
-            return None
-        self.check_file(uri)
-        started = self.client.start_put_blob(*self.locate(uri), content)
-
-        def written() -> Entry | None:
-            etag = started() if started else None
-            return Entry(uri, Kind.FILE, size=len(content), version=etag) if etag else None
-
-        return written if started else None
-
-    def can_fork(self) -> bool:
-        """Whether requests go over algo's own connections (`ForkSafe`)."""
-        return isinstance(self.client, DirectBlobClient) and self.client.can_fork()
-
-    def after_fork(self) -> None:
-        """Use connections and threads of its own."""
-        assert isinstance(self.client, DirectBlobClient)
-        self.client.after_fork()
-        for name in ("pool", "readable", "writable"):
-            self.__dict__.pop(name, None)
+    def start_put(self, bucket: str, key: str, content: bytes) -> StartedWrite | None:
+        """Put Blob."""
+        assert self.direct
+        return self.direct.start_put_blob(bucket, key, content)
 
     def put(self, uri: DataUri, content: bytes, condition: Condition | None = None) -> Entry:
         """Put Blob."""
@@ -236,10 +187,8 @@ def _block_id(number: int) -> str:
     return base64.b64encode(f"{number:08}".encode()).decode("ascii")
 
 
-def _whole(uri: DataUri, found: Blob) -> Entry:
-    """The entry of a file that is read as a whole, and compared with its MD5 if that is quick."""
-    checksum = Checksum("md5", found.md5) if found.md5 and found.size <= CHECKED else None
-    return _entry(uri, found)._replace(checksum=checksum)
+def _checksum(found: Blob) -> Checksum | None:
+    return Checksum("md5", found.md5) if found.md5 else None
 
 
 def _entry(uri: DataUri, found: Blob) -> Entry:

@@ -11,12 +11,11 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from algo_connectors.common.errors import Changed, Unsatisfiable, store_errors
+from algo_connectors.common.direct import DirectStorage, OpenRange, StartedRead, StartedWrite, checked
+from algo_connectors.common.errors import store_errors
 from algo_connectors.common.links import check_lifetime
-from algo_connectors.common.objects import Names, ObjectStorage, child_of, folder_of, prefix_of
+from algo_connectors.common.objects import Names, child_of, folder_of, prefix_of
 from algo_connectors.common.options import ConnectorOptions
-from algo_connectors.common.reading import RangeReader
-from algo_connectors.common.stream import StreamReader
 from algo_connectors.common.writing import Condition, Upload
 from algo_connectors.google.api import GoogleApi
 from algo_connectors.google.direct_api import DirectGoogleApi
@@ -25,15 +24,12 @@ from algo_connectors.google.signature import LONGEST, signed_url
 from algo_connectors.google.tokens import TOKEN_ADDRESS
 from algo_core.errors import ConfigError, NetworkError, RequestRefused
 from algo_core.storage.capabilities import Link
-from algo_core.storage.contract import Checksum, Entry, Kind, Reader
-from algo_core.storage.uri import DataUri, is_only_key
+from algo_core.storage.contract import Checksum, Entry, Kind
+from algo_core.storage.uri import DataUri
 
 OBJECT = "b/{}/o/{}"
 ABORT_SECONDS = 3
 """How long a copy that has failed waits for the store to forget it, which it does by itself after a week."""
-
-CHECKED = 1 << 20
-"""Bytes of a file up to which its MD5 is compared: hashing takes longer than a fast connection."""
 
 CLIENTS = ("direct", "gcsfs")
 """The values of the option `client`."""
@@ -67,11 +63,12 @@ def open_gs(options: ConnectorOptions) -> GoogleStorage:
     return GoogleStorage(open_gcsfs(options), bucket)
 
 
-class GoogleStorage(ObjectStorage):
+class GoogleStorage(DirectStorage):
     """Buckets of Google Cloud Storage. A file's version is its generation."""
 
     def __init__(self, api: GoogleApi, bucket: str | None = None) -> None:
         self.api = api
+        self.connections = self.parallel if self.direct else 1
         self.bucket = bucket
 
     def head(self, uri: DataUri, bucket: str, key: str) -> Entry:
@@ -88,7 +85,7 @@ class GoogleStorage(ObjectStorage):
             entry = self._described(uri, bucket, key, headers)
         except FileNotFoundError:
             raise self.missing(uri) from None
-        return _whole(entry, headers) if len(content) == entry.size else entry, content
+        return checked(entry, _checksum(headers)) if len(content) == entry.size else entry, content
 
     def _described(self, uri: DataUri, bucket: str, key: str, headers: Mapping[str, str]) -> Entry:
         """The entry that the headers of a media answer describe; where they do not, one more request does."""
@@ -100,68 +97,35 @@ class GoogleStorage(ObjectStorage):
         when = parsedate_to_datetime(modified) if modified else None
         return Entry(uri, Kind.FILE, size=int(size), modified=when, version=generation)
 
-    def _open(
-        self, uri: DataUri, offset: int, version: str | None, *, stop: int | None = None, ahead: int = 0
-    ) -> Reader:
-        if not isinstance(self.api, DirectGoogleApi):
-            return super()._open(uri, offset, version, stop=stop, ahead=ahead)
-        self.check_source(uri)
-        try:
-            return self._stream(self.api, uri, offset, stop, version)
-        except Changed:
-            return self.open(uri)
-        except Unsatisfiable:
-            return super()._open(uri, offset, version, stop=stop)
+    @property
+    def direct(self) -> DirectGoogleApi | None:
+        """The API, unless that is gcsfs."""
+        return self.api if isinstance(self.api, DirectGoogleApi) else None
 
-    def _stream(self, api: DirectGoogleApi, uri: DataUri, offset: int, stop: int | None, version: str | None) -> Reader:
-        """objects.get of the media as one stream. Raises what `fetch` raises."""
-        bucket, key = self.locate(uri)
-        if not key:
-            raise self.missing(uri)
-        with store_errors(uri):
-            try:
-                response, skipped = api.open_media(bucket, key, offset, stop, version)
-                entry = self._described(uri, bucket, key, response.headers)
-            except FileNotFoundError:
-                raise self.missing(uri) from None
-        size = entry.size or 0
-        if version and entry.version != version:  # an emulator may ignore the condition
-            response.close()
-            raise Changed(f"{uri} was changed")
-        length = max(0, min(size if stop is None else stop, size) - offset)
-        found = _whole(entry, response.headers) if offset == 0 and length == size else entry
+    def open_range(
+        self, uri: DataUri, bucket: str, key: str, start: int, stop: int | None, version: str | None
+    ) -> OpenRange:
+        """objects.get of the media."""
+        assert self.direct
+        response, skipped = self.direct.open_media(bucket, key, start, stop, version)
+        entry = self._described(uri, bucket, key, response.headers)
+        return OpenRange(entry, _checksum(response.headers), skipped, response)
 
-        def ahead(position: int) -> Reader:
-            return RangeReader(self, uri, position, version=entry.version, ahead=self.parallel - 1)
+    def start_get(self, bucket: str, key: str, limit: int) -> StartedRead | None:
+        """objects.get of the media."""
+        assert self.direct
+        started = self.direct.start_media(bucket, key, limit)
 
-        return StreamReader(response, found, offset, length, skipped, None if stop or not entry.version else ahead)
-
-    def start_read_small(self, uri: DataUri, limit: int) -> Callable[[], tuple[Checksum | None, bytes] | None] | None:
-        """objects.get of the media (`PipelinedStorage`)."""
-        if not isinstance(self.api, DirectGoogleApi) or uri.names_directory or is_only_key(uri.path):
-            return None
-        started = self.api.start_media(*self.locate(uri), limit)
-
-        def read() -> tuple[Checksum | None, bytes] | None:
+        def read() -> tuple[str | None, bytes] | None:
             found = started() if started else None
-            return (_checksum(found.headers), found.content) if found else None
+            checksum = _checksum(found.headers) if found else None
+            return (checksum.digest if checksum else None, found.content) if found else None
 
         return read if started else None
 
-    def start_write_small(self, uri: DataUri, content: bytes) -> Callable[[], Entry | None] | None:
-        """None: objects are inserted by POST, which is not pipelined (`PipelinedStorage`)."""
+    def start_put(self, bucket: str, key: str, content: bytes) -> StartedWrite | None:
+        """None: objects are inserted by POST, which is not pipelined."""
         return None
-
-    def can_fork(self) -> bool:
-        """Whether requests go over algo's own connections (`ForkSafe`)."""
-        return isinstance(self.api, DirectGoogleApi) and self.api.can_fork()
-
-    def after_fork(self) -> None:
-        """Use connections and threads of its own."""
-        assert isinstance(self.api, DirectGoogleApi)
-        self.api.after_fork()
-        for name in ("pool", "readable", "writable"):
-            self.__dict__.pop(name, None)
 
     def put(self, uri: DataUri, content: bytes, condition: Condition | None = None) -> Entry:
         """objects.insert in one request."""
@@ -350,11 +314,6 @@ def _entry(uri: DataUri, found: Mapping[str, Any]) -> Entry:
         checksum=Checksum("md5", base64.b64decode(md5).hex()) if md5 else None,
         version=str(found["generation"]) if "generation" in found else None,
     )
-
-
-def _whole(entry: Entry, headers: Mapping[str, str]) -> Entry:
-    """The entry of a file that is read as a whole, and compared with its MD5 if that is quick."""
-    return entry._replace(checksum=_checksum(headers)) if (entry.size or 0) <= CHECKED else entry
 
 
 def _checksum(headers: Mapping[str, str]) -> Checksum | None:

@@ -11,28 +11,20 @@ from algo_connectors.aws.direct_client import DirectS3Client
 from algo_connectors.aws.s3_client import Object, ObjectName, S3Client
 from algo_connectors.aws.settings import needs_s3fs, open_direct
 from algo_connectors.aws.signature import LONGEST
-from algo_connectors.common.errors import Changed, Unsatisfiable, is_unknown_request, store_errors
+from algo_connectors.common.direct import DirectStorage, OpenRange, StartedRead, StartedWrite, checked
+from algo_connectors.common.errors import Changed, is_unknown_request, store_errors
 from algo_connectors.common.links import check_lifetime
-from algo_connectors.common.objects import Names, ObjectStorage, child_of, folder_of, prefix_of
+from algo_connectors.common.objects import Names, child_of, folder_of, prefix_of
 from algo_connectors.common.options import ConnectorOptions
-from algo_connectors.common.reading import RangeReader, changed
 from algo_connectors.common.remote import unmet
-from algo_connectors.common.stream import StreamReader
 from algo_connectors.common.writing import Condition, Upload, part_size
 from algo_core.errors import AlgoError, ConfigError, PlatformError
 from algo_core.storage.capabilities import ConditionsIgnored, Link
-from algo_core.storage.contract import Checksum, Entry, Kind, Reader
-from algo_core.storage.uri import DataUri, is_only_key
+from algo_core.storage.contract import Checksum, Entry, Kind
+from algo_core.storage.uri import DataUri
 
 PAGE = 1000
 """Objects of a listing's page, at most."""
-
-CHECKED = 1 << 20
-"""Bytes of a file up to which its MD5 is compared: hashing takes longer than a fast connection."""
-
-FIRST = 16 << 20
-"""Bytes that a download asks for at first: a store that is asked for everything reads ahead what others then wait for,
-and a larger file is read over several connections."""
 
 CLIENTS = ("direct", "s3fs")
 """The values of the option `client`."""
@@ -59,7 +51,7 @@ def open_s3(options: ConnectorOptions) -> S3Storage:
     return S3Storage(open_direct(options), bucket)
 
 
-class S3Storage(ObjectStorage):
+class S3Storage(DirectStorage):
     """Buckets of S3. A file's version is its ETag."""
 
     copy_limit = 1 << 30
@@ -70,8 +62,8 @@ class S3Storage(ObjectStorage):
 
     def __init__(self, client: S3Client, bucket: str | None = None) -> None:
         self.client = client
+        self.connections = self.parallel if self.direct else 1
         self._conditions = ConditionProbe()
-        self.connections = self.parallel if isinstance(client, DirectS3Client) else 1
         self.bucket = bucket
 
     def head(self, uri: DataUri, bucket: str, key: str) -> Entry:
@@ -87,95 +79,31 @@ class S3Storage(ObjectStorage):
             found, content = self.client.get_object(bucket, key, start, stop, version)
         except FileNotFoundError:
             raise self.missing(uri) from None
-        return _whole(uri, found) if len(content) == found.size else _entry(uri, found), content
+        entry = _entry(uri, found)
+        return checked(entry, _checksum(found)) if len(content) == found.size else entry, content
 
-    def _stream(self, uri: DataUri, offset: int, stop: int | None, version: str | None) -> Reader:
-        """GetObject as one stream. Raises what `fetch` raises."""
-        assert isinstance(self.client, DirectS3Client)
-        bucket, key = self.locate(uri)
-        if not key:
-            raise self.missing(uri)
-        last = FIRST if stop is None and not offset else stop
-        with store_errors(uri):
-            try:
-                found, skipped, response = self.client.open_object(bucket, key, offset, last, version)
-            except FileNotFoundError:
-                raise self.missing(uri) from None
-        end = found.size if stop is None else min(stop, found.size)
-        length = max(0, (min(end, last) if last and response.status == 206 else end) - offset)
-        entry = _whole(uri, found) if offset == 0 and length == found.size else _entry(uri, found)
+    @property
+    def direct(self) -> DirectS3Client | None:
+        """The client, unless that is s3fs."""
+        return self.client if isinstance(self.client, DirectS3Client) else None
 
-        def rest(position: int) -> Reader:
-            try:
-                reader = self._stream(uri, position, None, found.etag)
-            except (Changed, Unsatisfiable):
-                raise changed(uri) from None
-            if (reader.entry.size, reader.entry.version) != (found.size, found.etag):  # there are no conditions here
-                reader.close()
-                raise changed(uri)
-            return reader
+    def open_range(
+        self, uri: DataUri, bucket: str, key: str, start: int, stop: int | None, version: str | None
+    ) -> OpenRange:
+        """GetObject."""
+        assert self.direct
+        found, skipped, response = self.direct.open_object(bucket, key, start, stop, version)
+        return OpenRange(_entry(uri, found), _checksum(found), skipped, response)
 
-        def ahead(position: int) -> Reader:
-            return RangeReader(self, uri, position, version=found.etag, ahead=self.parallel - 1)
+    def start_get(self, bucket: str, key: str, limit: int) -> StartedRead | None:
+        """GetObject."""
+        assert self.direct
+        return self.direct.start_get_object(bucket, key, limit)
 
-        return StreamReader(
-            response,
-            entry,
-            offset,
-            length,
-            skipped,
-            rest=rest if offset + length < end else None,
-            ahead=ahead if stop is None and found.etag else None,
-        )
-
-    def _open(
-        self, uri: DataUri, offset: int, version: str | None, *, stop: int | None = None, ahead: int = 0
-    ) -> Reader:
-        if not isinstance(self.client, DirectS3Client):
-            return super()._open(uri, offset, version, stop=stop, ahead=ahead)
-        self.check_source(uri)
-        try:
-            return self._stream(uri, offset, stop, version)
-        except Changed:
-            return self.open(uri)
-        except Unsatisfiable:
-            return super()._open(uri, offset, version, stop=stop)
-
-    def start_read_small(self, uri: DataUri, limit: int) -> Callable[[], tuple[Checksum | None, bytes] | None] | None:
-        """GetObject (`PipelinedStorage`)."""
-        if not isinstance(self.client, DirectS3Client) or uri.names_directory or is_only_key(uri.path):
-            return None
-        started = self.client.start_get_object(*self.locate(uri), limit)
-
-        def read() -> tuple[Checksum | None, bytes] | None:
-            found = started() if started else None
-            return (Checksum("md5", found[0]) if found[0] else None, found[1]) if found else None
-
-        return read if started else None
-
-    def start_write_small(self, uri: DataUri, content: bytes) -> Callable[[], Entry | None] | None:
-        """PutObject (`PipelinedStorage`)."""
-        if not isinstance(self.client, DirectS3Client) or uri.names_directory or is_only_key(uri.path):
-            return None
-        self.check_file(uri)
-        started = self.client.start_put_object(*self.locate(uri), content)
-
-        def written() -> Entry | None:
-            etag = started() if started else None
-            return Entry(uri, Kind.FILE, size=len(content), version=etag) if etag else None
-
-        return written if started else None
-
-    def can_fork(self) -> bool:
-        """Whether requests go over algo's own connections (`ForkSafe`)."""
-        return isinstance(self.client, DirectS3Client) and self.client.can_fork()
-
-    def after_fork(self) -> None:
-        """Use connections and threads of its own."""
-        assert isinstance(self.client, DirectS3Client)
-        self.client.after_fork()
-        for name in ("pool", "readable", "writable"):
-            self.__dict__.pop(name, None)
+    def start_put(self, bucket: str, key: str, content: bytes) -> StartedWrite | None:
+        """PutObject."""
+        assert self.direct
+        return self.direct.start_put_object(bucket, key, content)
 
     def put(self, uri: DataUri, content: bytes, condition: Condition | None = None) -> Entry:
         """PutObject."""
@@ -374,10 +302,8 @@ class _Parts(Upload):
         self._client.abort_multipart_upload(self._bucket, self._key, self._id)
 
 
-def _whole(uri: DataUri, found: Object) -> Entry:
-    """The entry of a file that is read as a whole, and compared with its MD5 if that is quick."""
-    checksum = Checksum("md5", found.md5) if found.md5 and found.size <= CHECKED else None
-    return _entry(uri, found)._replace(checksum=checksum)
+def _checksum(found: Object) -> Checksum | None:
+    return Checksum("md5", found.md5) if found.md5 else None
 
 
 def _entry(uri: DataUri, found: Object) -> Entry:

@@ -13,6 +13,7 @@ from algo_local import replacement
 from algo_local.callers import Caller
 from algo_local.metadata.opening import open_database, open_places
 from algo_local.metadata.store import Metadata, insert_account
+from algo_local.metadata.write_stop import check_writable
 from algo_local.names import account_name_from, check_name, check_owner
 from algo_local.permissions import make_directories, make_private, make_root, notify
 from algo_local.state import DATABASE, State
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
 OWN_PARTS = (
     *("data", "algorithm-data", "sessions", "incoming", "trash"),
     *("sources", "drafts", "environments", "packages", "connectors", "processes", "repositories", "running"),
-    *("executor", "keeper", replacement.DIRECTORY),
+    *("executor", "keeper", replacement.DIRECTORY, "migrating"),
 )
 """The directories under the root that belong to the platform; nothing else there is ever touched."""
 
@@ -380,7 +381,8 @@ class Platform:
         from algo_local.data.hosted import HostedData
         from algo_local.data.path_resolver import PathResolver
 
-        return HostedData(self.metadata, self.objects, PathResolver(self.metadata, lambda: self.registry, self.objects))
+        resolver = PathResolver(self.metadata, lambda: self.registry, self.objects)
+        return HostedData(self.metadata, self.objects, resolver, self.check_writable)
 
     def publish(
         self,
@@ -479,6 +481,10 @@ class Platform:
                 notify(told)
         if "webhooks" in self.parts:
             self.webhooks.close(NOTIFY_SECONDS)
+
+    def check_writable(self) -> None:
+        """Raise StorageUnavailable if this platform is being moved elsewhere, or has been."""
+        check_writable(self.database, str(self.state))
 
     def runnable(self, version: Version) -> Build:
         """The build of a version as the executor is given it: with the algorithm's secrets, files and environment.

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from algo_core.errors import AlgoError, ConfigError
+from algo_local.execution.limits import size_of
 from algo_local.execution.local_pool import LocalPool
 from algo_ray.connection import Connection
+from algo_ray.seats import PATIENCE
 from algo_ray.worker import RayWorkers
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ def open_executor(app: App, endpoint: Callable[[], Endpoint], directory: Path) -
     """The executor for `algo local serve --engine ray`.
 
     Raises:
-        ConfigError: if the address of the cluster is missing, or is none.
+        ConfigError: if the address of the cluster is missing, or is none, or a variable is no number.
     """
     value = app.setting("ray.address")
     address = str(value.value or "").strip()
@@ -35,7 +37,8 @@ def open_executor(app: App, endpoint: Callable[[], Endpoint], directory: Path) -
             "The address of the Ray cluster is missing",
             "Give it: --ray-address HOST:PORT, ALGO_RAY_ADDRESS, or `algo config set ray.address HOST:PORT`",
         )
-    return RayExecutor(endpoint, directory, Connection(checked(address), directory))
+    size_of(app.environ, PATIENCE, 1)
+    return RayExecutor(endpoint, directory, Connection(checked(address), directory, app.environ))
 
 
 def checked(address: str) -> str:

@@ -83,7 +83,7 @@ class RayWorker:
         except TimeoutError:
             return self._cut_short(Failure(CANNOT_RUN, "TimeoutError"), began, printed)
         if answer[0] == "stale":
-            raise NotHandedOver("its worker had ended")
+            raise NotHandedOver("its worker had ended", was_idle=True)
         _, outcome, self._is_fit, self.is_loaded, memory, _ = answer
         self._memory = self._memory if memory is None else memory
         assert isinstance(outcome, Outcome)

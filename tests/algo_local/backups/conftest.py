@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from support.doomed import Doomed
 
 from algo_local.algorithms.archives import FILE, TreeEntry
 from algo_local.backups.archive import DirectoryStore
@@ -82,6 +84,15 @@ def fill(platform: Platform, directory: Path) -> None:
 def _without_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests lose no power."""
     monkeypatch.setattr("os.sync", lambda: None)
+
+
+@pytest.fixture
+def doomed(tmp_path: Path, root: Path) -> Iterator[Doomed]:
+    environ = {**os.environ, "ALGO_CONFIG_DIR": str(tmp_path / "config"), "ALGO_CACHE_DIR": str(tmp_path / "cache")}
+    (tmp_path / "runs").mkdir()
+    doomed = Doomed(environ, tmp_path / "runs")
+    yield doomed
+    doomed.close()
 
 
 @dataclass

@@ -8,7 +8,7 @@ import resource
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -29,15 +29,6 @@ from .conftest import Filled, back_up, digest_of, nothing
 
 def restore(source: Path, root: Path, *, replace: bool = False) -> None:
     Restoration(State(root), replace=replace, report=nothing).run(source)
-
-
-@pytest.fixture
-def doomed(tmp_path: Path, root: Path) -> Iterator[Doomed]:
-    environ = {**os.environ, "ALGO_CONFIG_DIR": str(tmp_path / "config"), "ALGO_CACHE_DIR": str(tmp_path / "cache")}
-    (tmp_path / "runs").mkdir()
-    doomed = Doomed(environ, tmp_path / "runs")
-    yield doomed
-    doomed.close()
 
 
 def test_a_killed_restoration_is_continued_and_shows_the_old_or_the_new_platform(

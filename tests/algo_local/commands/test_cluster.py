@@ -14,10 +14,11 @@ import pytest
 from algo_core.errors import AlgoError, ExitCode, NetworkError
 from algo_core.testing import Home
 from algo_local.execution import cluster_report
-from algo_local.execution.cluster_report import NAME, cluster_view, report_cluster
+from algo_local.execution.cluster_report import ClusterView, cluster_view, report_cluster
 from algo_local.execution.executor import Description
 from algo_local.testing import wait_for
 
+NAME = f"cluster-{os.getpid()}.json"
 CLUSTER: dict[str, Any] = {
     "nodes": [
         {
@@ -26,7 +27,7 @@ CLUSTER: dict[str, Any] = {
             "alive": True,
             "resources": {"cpus": 8.0, "memory": 2e9, "ssd": 1.0},
             "free": {"cpus": 5.5, "memory": 1e9, "ssd": 1.0},
-            "actors": 2,
+            "actors": 3,
         },
         {"id": "b" * 56, "address": "10.0.0.2", "alive": False, "resources": {}, "free": {}, "actors": 0},
     ],
@@ -102,27 +103,39 @@ def test_a_cluster_that_cannot_be_asked_is_told(algo_home: Home, report: Callabl
     assert "it does not answer" in shown.stderr
 
 
+WHOLE = {"at": time.time(), "workers": 1, "busy": 0, "waiting": 4, "trouble": "", "cluster": CLUSTER}
+
+
 @pytest.mark.parametrize(
-    "content",
+    ("process", "content"),
     [
-        None,
-        "",
-        "[]",
-        "{}",
-        json.dumps({"process": os.getpid(), "at": "now"}),
-        json.dumps(
-            {"process": 1 << 22, "at": time.time(), "workers": 1, "busy": 0, "waiting": 0, "trouble": "", "cluster": {}}
-        ),
-        json.dumps(
-            {"process": os.getpid(), "at": 1.0, "workers": 1, "busy": 0, "waiting": 0, "trouble": "", "cluster": {}}
-        ),
+        (os.getpid(), ""),
+        (os.getpid(), "[]"),
+        (os.getpid(), "{}"),
+        (os.getpid(), '{"at": "now"}'),
+        (os.getpid(), json.dumps({**WHOLE, "at": "now"})),
+        (os.getpid(), json.dumps({**WHOLE, "at": 1.0})),
+        (os.getpid(), json.dumps({**WHOLE, "more": 1})),
+        (1 << 22, json.dumps(WHOLE)),
+        ("x", json.dumps(WHOLE)),
     ],
-    ids=["none", "empty", "list", "object", "half", "ended", "old"],
+    ids=["empty", "list", "object", "half", "no time", "old", "more", "ended", "no process"],
 )
-def test_what_no_serving_process_left_is_not_shown(tmp_path: Path, content: str | None) -> None:
-    if content is not None:
-        (tmp_path / NAME).write_text(content)
+def test_what_no_serving_process_left_is_not_shown(tmp_path: Path, process: object, content: str) -> None:
     assert cluster_view(tmp_path) is None
+    (tmp_path / f"cluster-{process}.json").write_text(content)
+    assert cluster_view(tmp_path) is None
+
+
+def test_what_several_processes_see_is_taken_together(tmp_path: Path) -> None:
+    other = {**CLUSTER, "actors": CLUSTER["actors"][:1], "queues": {"jane/Echo": 1, "bob/Slow": 2}}
+    for process, cluster in ((os.getpid(), CLUSTER), (os.getppid(), other)):
+        (tmp_path / f"cluster-{process}.json").write_text(json.dumps({**WHOLE, "at": time.time(), "cluster": cluster}))
+    view = cluster_view(tmp_path)
+    assert isinstance(view, ClusterView)
+    assert (view.workers, view.waiting, view.trouble) == (2, 8, "")
+    assert view.cluster["queues"] == {"jane/Echo": 1201, "bob/Slow": 2}
+    assert [node["actors"] for node in view.cluster["nodes"]] == [4, 0]
 
 
 def test_without_a_cluster_the_hint_says_how_to_serve_one(algo_home: Home) -> None:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ import pytest
 from support.embedded import embedded_session
 
 from algo_core.errors import NotFoundError, RequestRefused
+from algo_local.data.contract import put
 from algo_local.data.directory import DirectoryObjects
 from algo_local.names import account_name_from, decode_file_name, encode_file_name
 from algo_local.platform import Platform
+from algo_local.refusals import ConditionFailed
 from algo_local.testing import ObjectsContract
 from algo_local.web.app import Application
 
@@ -87,6 +90,44 @@ def test_what_is_not_placed_is_thrown_away(tmp_path: Path) -> None:
         with pytest.raises(NotFoundError):
             objects.place(received, tmp_path / "nowhere", "f")
     assert list((tmp_path / "incoming").iterdir()) == []
+
+
+def test_nothing_comes_between_a_condition_and_its_replacement(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    objects, another = DirectoryObjects(tmp_path), DirectoryObjects(tmp_path)
+    directory = objects.collection("jane", "c")
+    objects.make(directory)
+    seen = put(objects, directory, "f", b"seen")
+    outcomes: list[str] = []
+
+    def attempt(what: str) -> None:
+        try:
+            if what == "replaced":
+                put(another, directory, "f", b"other", replaces=seen.identity)
+            elif what == "stored":
+                put(another, directory, "f", b"other")
+            else:
+                another.remove(directory, "f")
+            outcomes.append(what)
+        except ConditionFailed:
+            outcomes.append("refused")
+
+    others = [threading.Thread(target=attempt, args=(what,)) for what in ("replaced", "stored", "removed")]
+    info = objects.info
+
+    def compared(*file: str) -> Any:
+        found = info(*file)
+        for other in others:
+            other.start()
+        others[0].join(0.2)  # they wait for the lock, or have done it by then
+        outcomes.append("compared")
+        return found
+
+    monkeypatch.setattr(objects, "info", compared)
+    put(objects, directory, "f", b"mine", replaces=seen.identity)
+    for other in others:
+        other.join()
+    assert outcomes[0] == "compared"
+    assert sorted(outcomes[1:]) == ["refused", "removed", "stored"]
 
 
 def test_links_lead_nowhere(tmp_path: Path) -> None:

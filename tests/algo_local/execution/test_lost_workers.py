@@ -20,6 +20,7 @@ from algo_local.testing import context_for
 DONE = Outcome(Payload("json", 1), None, 0.0, "")
 LOST = Outcome(None, Failure("its node died", "SystemError", ended="lost"), 0.0, "")
 FAILED = Outcome(None, Failure("no", "AlgorithmError"), 0.0, "")
+STALE = NotHandedOver("it ended while it was idle", was_idle=True)
 NEVER = NotHandedOver("its node died")
 
 
@@ -105,6 +106,7 @@ def build_with(directory: Path, configuration: str = "{}") -> Build:
         ("{}", [DONE], None, 1),
         ("{}", [NEVER, DONE], None, 2),
         ("{}", [NEVER] * ATTEMPTS, "lost", ATTEMPTS),
+        ("{}", [STALE] * (ATTEMPTS + 1) + [DONE], None, ATTEMPTS + 2),
         ("{}", [LOST, DONE], "lost", 1),
         ("{}", [NEVER, LOST, DONE], "lost", 2),
         ("{}", [FAILED, DONE], "", 1),

@@ -10,6 +10,7 @@ import contextlib
 import itertools
 import os
 import random
+import shutil
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -19,11 +20,14 @@ from pathlib import Path
 import pytest
 from support.claims import TICKET, Crowd
 from support.object_server import ObjectServer, free_ports
+from support.postgresql import PostgresqlServer, database_of
 from support.serving import Served
 from support.several import Several
 from support.wire import PATIENCE
 
 from algo_local.opening import open_platform
+from algo_local.state import State
+from algo_local.vault import KEY_FILE
 
 CLIENTS = 40
 PROGRESS = 20
@@ -36,16 +40,21 @@ def kills(pytestconfig: pytest.Config) -> int:
 
 
 @pytest.fixture
-def jane_key(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A key of jane, whose platform has the algorithm and the collection of the clients."""
-    monkeypatch.setenv("ALGO_LOCAL_SANDBOX", "off")
-    monkeypatch.setenv("ALGO_CONFIG_DIR", str(tmp_path / "config"))
-    monkeypatch.setenv("ALGO_CACHE_DIR", str(tmp_path / "cache"))
-    source = tmp_path / "Ticket" / "src"
+def unsandboxed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Algorithms that write into the directory of the test."""
+    for name, value in {"SANDBOX": "off", "ROOT": str(tmp_path / "one")}.items():
+        monkeypatch.setenv(f"ALGO_LOCAL_{name}", value)
+    for name in ("CONFIG", "CACHE"):
+        monkeypatch.setenv(f"ALGO_{name}_DIR", str(tmp_path / name))
+
+
+def made(directory: Path) -> str:
+    """A key of jane, whose platform has the algorithm of the clients; its state is where the environment says."""
+    source = directory / "Ticket" / "src"
     source.mkdir(parents=True)
     (source / "__init__.py").touch()
     (source / "Ticket.py").write_text(TICKET)
-    with contextlib.closing(open_platform(root)) as platform:
+    with contextlib.closing(open_platform(State.of())) as platform:
         account = platform.metadata.ensure_account("jane")
         platform.publish(source.parent, "jane", "Ticket", "1.0.0")
         return platform.keys.create(account, "test")[1]
@@ -79,44 +88,32 @@ def wait_for(condition: Callable[[], object]) -> None:
 
 
 @dataclass
-class Supervised:
+class Machine:
     """A front end that is started again when it has died, as systemd or Kubernetes do."""
 
     port: int
+    root: Path
     served: Served = field(init=False)
 
     def __post_init__(self) -> None:
-        self.served = Served("--port", str(self.port))
+        self._start()
+
+    def _start(self) -> None:
+        self.served = Served("--port", str(self.port), environ={**os.environ, "ALGO_LOCAL_ROOT": str(self.root)})
 
     def kill(self) -> None:
         self.served.kill()
-        self.served = Served("--port", str(self.port))
+        self._start()
 
     def end(self) -> None:
         self.served.kill()
 
 
-def test_front_ends_and_the_object_store_are_killed_in_turn(
-    jane_key: str, tmp_path: Path, kills: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with contextlib.ExitStack() as stack:
-        store = ObjectServer(tmp_path / "weed")
-        stack.callback(store.close)
-        for name, value in store.environ.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setenv("ALGO_LOCAL_OBJECTS", store.url("kills"))
-        front_ends = [Supervised(port) for port in free_ports(2)]
-        for each in front_ends:
-            stack.callback(each.end)
-        crowd = Crowd([each.served.address for each in front_ends], jane_key, tmp_path / "log", CLIENTS)
-        one, other = front_ends
-        kill_in_turn(crowd, [store.kill, one.kill, store.kill, other.kill], kills)
-
-
-def test_front_ends_and_their_engine_are_killed_in_turn(jane_key: str, tmp_path: Path, kills: int) -> None:
-    served = Several("--processes", "2")
+@pytest.mark.usefixtures("unsandboxed")
+def test_front_ends_and_their_engine_are_killed_in_turn(tmp_path: Path, kills: int) -> None:
+    key, served = made(tmp_path), Several("--processes", "2")
     try:
-        crowd = Crowd([served.address], jane_key, tmp_path / "log", CLIENTS)
+        crowd = Crowd([served.address], key, tmp_path / "log", CLIENTS)
         kill_in_turn(crowd, [lambda: kill_part(served, "algo-front"), lambda: kill_part(served, "algo-engine")], kills)
         assert served.process.poll() is None
     finally:
@@ -126,3 +123,42 @@ def test_front_ends_and_their_engine_are_killed_in_turn(jane_key: str, tmp_path:
 def kill_part(served: Several, title: str) -> None:
     """Kill the process of this title that has lived for the longest time."""
     os.kill(min(served.parts(title)), signal.SIGKILL)
+
+
+@pytest.mark.usefixtures("unsandboxed")
+def test_machines_and_what_they_share_are_killed_in_turn(
+    postgresql: PostgresqlServer, tmp_path: Path, kills: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with contextlib.ExitStack() as stack:
+        store = ObjectServer(tmp_path / "weed")
+        stack.callback(store.close)
+        database = postgresql.lend()
+        stack.callback(postgresql.take_back, database)
+        shared = {**store.environ, "ALGO_LOCAL_OBJECTS": store.url("kills"), "ALGO_LOCAL_METADATA": database}
+        for name, value in shared.items():
+            monkeypatch.setenv(name, value)
+        key = made(tmp_path)
+        copy_key(tmp_path / "one", tmp_path / "two")
+        machines = [Machine(port, tmp_path / name) for port, name in zip(free_ports(2), ("one", "two"), strict=True)]
+        for each in machines:
+            stack.callback(each.end)
+        crowd = Crowd([each.served.address for each in machines], key, tmp_path / "log", CLIENTS)
+        one, other = machines
+        parts = [lambda: terminate(postgresql, database), store.kill, one.kill, other.kill]
+        kill_in_turn(crowd, parts, kills)
+
+
+def copy_key(one: Path, other: Path) -> None:
+    """Have two machines decrypt with one key, as the documentation says."""
+    other.mkdir(mode=0o700)
+    if (one / KEY_FILE).exists():
+        shutil.copy(one / KEY_FILE, other / KEY_FILE)
+
+
+def terminate(server: PostgresqlServer, database: str) -> None:
+    """End all connections with a database, on the server's side."""
+    with server.administration(database_of(database)) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid != pg_backend_pid()"
+        )

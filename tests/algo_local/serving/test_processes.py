@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 import trustme
+from support.postgresql import PostgresqlServer
 from support.serving import algo
 from support.several import Client, Several, eventually
 
@@ -548,3 +549,26 @@ def test_nothing_acknowledged_is_lost_however_often_a_process_is_killed(several:
         assert not client("GET", "requests?state=running,queued")[1]["results"]
         client("DELETE", "data/.my/load?force=true")
     assert "The engine of the platform ended (signal 9); it is started again" in several.said()
+
+
+def test_several_processes_share_a_database_server(state: Path, postgresql: PostgresqlServer, tmp_path: Path) -> None:
+    url = postgresql.lend()
+    environ = {**os.environ, "ALGO_LOCAL_ROOT": str(tmp_path / "root"), "ALGO_LOCAL_METADATA": url}
+    key = algo("local", "key", "new", "jane", env=environ).stdout.strip()
+    with contextlib.closing(Several("--processes", "2", environ=environ)) as several:
+        several.key = key
+        with several.clients() as clients:
+            for number, client in enumerate(clients):
+                assert client("POST", "algo/demo/Hello", number, Idempotency_Key=f"k{number}")[0] == 200
+            found = [client("GET", "requests")[1]["results"] for client in clients]
+            assert found[0] == found[1]
+            assert len(found[0]) == 2
+            for process in (several.engine, several.front_ends[0]):
+                several.crash(process)
+        with several.clients() as clients:
+            for client in clients:
+                assert client("POST", "algo/demo/Hello", 0, Idempotency_Key="k0")[0] == 200
+                assert client.headers["Idempotency-Replayed"] == "true"
+                assert client("POST", "algo/demo/Hello", 5)[1]["result"] == "Hello 5"
+        assert several.stop()[0] == ExitCode.OK
+    postgresql.take_back(url)

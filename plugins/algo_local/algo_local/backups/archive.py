@@ -20,7 +20,7 @@ from typing import BinaryIO, NamedTuple, Protocol, cast
 
 from algo_core.errors import UsageError
 from algo_core.locks import acquire
-from algo_local.backups.manifest import HEADER, LARGEST, MANIFEST, Damaged, Manifest, header
+from algo_local.backups.manifest import HEADER, LARGEST, MANIFEST, Damaged, Manifest, Part, header
 
 BLOCK = 1 << 20
 """Block size in bytes."""
@@ -91,6 +91,33 @@ def copied(content: bytes | BinaryIO, write: Callable[[bytes], object]) -> Store
         hashing.update(block)
         write(block)
     return hashing.stored()
+
+
+class _Lines:
+    """Lines as a file to read from."""
+
+    def __init__(self, lines: Iterator[bytes]) -> None:
+        self._lines = lines
+        self.count = 0
+
+    def read(self, size: int) -> bytes:
+        """Whole lines, about so many bytes; none at the end."""
+        held: list[bytes] = []
+        length = 0
+        for line in self._lines:
+            self.count += 1
+            held.append(line)
+            length += len(line)
+            if length >= size:
+                break
+        return b"".join(held)
+
+
+def add_lines(sink: Sink, lines: Iterator[bytes]) -> Part:
+    """Store lines as a content."""
+    reader = _Lines(lines)
+    stored = sink.add(cast("BinaryIO", reader))
+    return Part(reader.count, stored.sha256)
 
 
 class DirectoryStore:

@@ -9,22 +9,25 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from algo_core.errors import AlgoError, AlreadyExists, NotFoundError, UsageError
+from algo_core.errors import AlgoError, AlreadyExists, UsageError
 from algo_core.files import replacing
 from algo_core.locks import is_held
-from algo_local.backups.archive import DirectoryStore, Hashing, Stored, copied, exclusively, members, object_name
-from algo_local.backups.entries import LINK, PROGRAM, Entry, entry_of
+from algo_local.backups.archive import DirectoryStore, copied, exclusively, members, object_name
+from algo_local.backups.entries import LINK, Entry, entry_of
+from algo_local.backups.inventory import Named
 from algo_local.backups.manifest import HEADER, LARGEST, MANIFEST, Damaged, Manifest, check_header, read_manifest
-from algo_local.backups.tables import KEYS, clear, load, values_of
+from algo_local.backups.placement import Placement, check_content
+from algo_local.backups.tables import KEYS, clear, is_untouched, load, values_of
 from algo_local.data.directory import DirectoryObjects
+from algo_local.data.opening import open_objects
 from algo_local.execution.keeper import keeper_of
 from algo_local.metadata.database import Database, IntegrityError
+from algo_local.metadata.opening import open_database
 from algo_local.metadata.sqlite import SCHEMA_VERSION, SqliteDatabase
-from algo_local.metadata.store import Metadata
-from algo_local.names import decode_file_name
-from algo_local.platform import DATABASE_FILES, OWN_PARTS, Platform
+from algo_local.metadata.store import PLATFORM_ID, Metadata
+from algo_local.platform import DATABASE_FILES, OWN_PARTS
 from algo_local.records.presence import DIRECTORY as RUNNING
 from algo_local.replacement import DIRECTORY, finish_replacement, new_content, replace_content
 from algo_local.state import DATABASE
@@ -32,6 +35,7 @@ from algo_local.trees import remove_tree
 from algo_local.vault import KEY_FILE
 
 if TYPE_CHECKING:
+    from algo_local.data.store import StoreObjects
     from algo_local.state import State
 
 Report = Callable[[int, str], None]
@@ -119,8 +123,23 @@ class Contents:
         for entry in self.entries():
             if entry.kind != LINK:
                 with self.open(entry) as file:
-                    _check(copied(file, _nowhere), entry)
+                    check_content(copied(file, _nowhere), entry)
             report(entry.size, entry.path)
+
+    def named(self) -> Named:
+        """What the rows name."""
+
+        def column(table: str, name: str) -> list[Any]:
+            return [values_of(table, line)[name] for line in self.rows(table)]
+
+        rows = [values_of("collections", line) for line in self.rows("collections")]
+        collections = [(row["owner"], row["name"], str(row["id"])) for row in rows]
+        return Named(collections, set(), [], column("algorithms", "id"), column("connectors", "id"))
+
+    def platform_id(self) -> str:
+        """The text that identifies the platform."""
+        settings = [values_of("settings", line) for line in self.rows("settings")]
+        return str({row["name"]: row["value"] for row in settings}.get(PLATFORM_ID, ""))
 
     def rows(self, table: str) -> Iterator[bytes]:
         """The lines of a table."""
@@ -174,6 +193,7 @@ class Restoration:
     def __init__(self, state: State, *, replace: bool, report: Report) -> None:
         self._state = state
         self._root = state.root.resolve()
+        self._is_directory = not (state.metadata or state.objects)
         self._replace = replace
         self._report = report
 
@@ -187,11 +207,6 @@ class Restoration:
             AlgoError: if the platform is in use.
             OSError: if it cannot be written.
         """
-        if self._state.metadata or self._state.objects:
-            raise UsageError(
-                "A backup is restored into a directory",
-                "Restore it there, then move the platform with: algo local migrate",
-            )
         finish_replacement(self._root)
         self._check_target()
         is_new = not self._root.exists()
@@ -200,37 +215,82 @@ class Restoration:
             for directory in (self._root, scratch):
                 directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             if not done.enter_context(exclusively(scratch)):
-                raise AlgoError(f"Another process restores a backup into {self._root}", "Wait until it has ended")
+                raise AlgoError(f"Another process restores a backup into {self._state}", "Wait until it has ended")
             try:
                 store = done.enter_context(unpacked(source, scratch, self._report))
                 contents = Contents(store, digest)
                 contents.check()
-                Filling(contents, new_content(self._root)).run(self._report)
-                self._carry_over(contents)
-                self._take_place()
+                if self._is_directory:
+                    self._fill_beside(contents)
+                else:
+                    self._fill(contents)
             except Exception:
                 remove_tree(scratch)
                 if is_new:
                     with contextlib.suppress(OSError):
                         self._root.rmdir()
                 raise
+        remove_tree(scratch)
         return contents.manifest
 
     def _check_target(self) -> None:
+        if self._replace and not self._is_directory:
+            raise UsageError(
+                "Only a platform in a directory can be replaced",
+                "Restore into an empty database and another prefix, or remove what is there",
+            )
         if self._state.exists and not self._replace:
-            with contextlib.closing(Platform(self._state)) as platform:
-                if not is_untouched(platform):
+            with contextlib.closing(open_database(self._state)) as database:
+                if not is_untouched(database):
                     raise AlreadyExists(
-                        f"There is a platform with content in {self._root} already",
+                        f"There is a platform with content in {self._state} already",
                         "Restore into another directory with ALGO_LOCAL_ROOT, or replace it with --replace",
                     )
+
+    def _fill_beside(self, contents: Contents) -> None:
+        """Complete the new directory, then have it take the place of the old one."""
+        new = new_content(self._root)
+        _begin(new, contents)
+        placement = Placement(DirectoryObjects(new), new, contents.named(), new)
+        placement.make_collections()
+        self._place(contents, placement)
+        for name in DATABASE_FILES:  # of what was interrupted
+            (new / name).unlink(missing_ok=True)
+        with contextlib.closing(SqliteDatabase(new / DATABASE)) as database:
+            insert_rows(contents, database)
+            placement.describe(Metadata(database), contents.entries())
+        self._carry_over(contents)
+        self._take_place()
+
+    def _fill(self, contents: Contents) -> None:
+        """Fill an empty platform on servers, which its rows complete."""
+        named = contents.named()
+        objects = open_objects(self._state, lambda: set(), contents.platform_id)
+        if self._state.objects:
+            cast("StoreObjects", objects).check()
+        placement = Placement(objects, self._root, named, self._root / DIRECTORY)
+        placement.make_collections()
+        self._place(contents, placement)
+        with contextlib.closing(open_database(self._state)) as database:
+            insert_rows(contents, database)
+            placement.describe(Metadata(database), contents.entries())
+
+    def _place(self, contents: Contents, placement: Placement) -> None:
+        """Place all files; those that are there already, after an interruption, stay."""
+        for entry in contents.entries():
+            if entry.kind == LINK:
+                placement.link(entry.path, entry.target)
+            elif not placement.has(entry.path, entry.sha256):
+                with contents.open(entry) as content:
+                    placement.put(entry.path, entry.kind, content, entry.modified, expected=entry)
+            self._report(entry.size, entry.path)
 
     def _carry_over(self, contents: Contents) -> None:
         """Take what a backup without secrets lacks from the platform that is replaced, if that has it."""
         if contents.manifest.has_secrets:
             return
         new = new_content(self._root)
-        names = [f"connectors/{values_of('connectors', line)['id']}.json" for line in contents.rows("connectors")]
+        names = [f"connectors/{identifier}.json" for identifier in contents.named().connectors]
         for name in [KEY_FILE, *names]:
             if (self._root / name).is_file():
                 (new / name).parent.mkdir(exist_ok=True, mode=0o700)
@@ -263,117 +323,15 @@ def check(source: Path | BinaryIO, digest: str, report: Report) -> Manifest:
     return contents.manifest
 
 
-class Filling:
-    """Makes the directory of a new platform with the content of a backup, continuing what was interrupted."""
-
-    def __init__(self, contents: Contents, new: Path) -> None:
-        self._contents = contents
-        self._new = new
-        self._objects = DirectoryObjects(new)
-
-    def run(self, report: Report) -> None:
-        """Place all files, then insert all rows.
-
-        Raises:
-            Damaged: if a content or a row is not as it should be.
-            OSError: if something cannot be written.
-        """
-        self._begin()
-        for line in self._contents.rows("collections"):
-            values = values_of("collections", line)
-            directory = self._objects.collection(values["owner"], values["name"], str(values["id"]))
-            self._objects.make(directory)
-        for entry in self._contents.entries():
-            self._place(entry)
-            report(entry.size, entry.path)
-        for name in DATABASE_FILES:  # of what was interrupted
-            (self._new / name).unlink(missing_ok=True)
-        with contextlib.closing(SqliteDatabase(self._new / DATABASE)) as database:
-            insert_rows(self._contents, database)
-            self._describe(Metadata(database))
-
-    def _begin(self) -> None:
-        marker = self._new / _FOR
-        wanted = self._contents.manifest.written()
-        if not marker.exists() or marker.read_bytes() != wanted:
-            remove_tree(self._new)
-            self._new.mkdir(mode=0o700)
-            with replacing(marker, mode=0o600) as file:
-                file.write(wanted)
-
-    def _place(self, entry: Entry) -> None:
-        try:
-            if entry.is_hosted:
-                self._place_hosted(entry)
-            else:
-                self._place_plain(entry)
-        except (FileExistsError, NotADirectoryError, IsADirectoryError):
-            raise Damaged(f"The list of files has a file and a directory of one name: {entry.path[:100]!r}") from None
-
-    def _place_hosted(self, entry: Entry) -> None:
-        directory, name = self._location(entry)
-        if entry.path.startswith("algorithm-data/"):
-            self._objects.make(directory)
-        found = self._objects.open(directory, name)
-        if found:
-            content, info = found
-            with contextlib.nullcontext() if isinstance(content, bytes) else content:
-                if info.size == entry.size and copied(content, _nowhere).sha256 == entry.sha256:
-                    return
-        hashing = Hashing()
-
-        def read(size: int) -> bytes:
-            block = file.read(size)
-            hashing.update(block)
-            return block
-
-        with self._contents.open(entry) as file, self._objects.receive(read) as received:
-            _check(hashing.stored(), entry)
-            try:
-                self._objects.place(received, directory, name, entry.modified)
-            except NotFoundError:
-                raise Damaged(f"The list of files names a collection without a row: {entry.path[:100]!r}") from None
-
-    def _location(self, entry: Entry) -> tuple[str, str]:
-        kind, owner, name, *rest = entry.parts
-        decoded = decode_file_name(rest[-1])
-        assert decoded is not None  # or it would be no entry
-        if kind == "data":
-            return self._objects.collection(owner, name), decoded
-        return self._objects.algorithm_space(owner, name, rest[0], rest[1]), decoded
-
-    def _place_plain(self, entry: Entry) -> None:
-        path = self._new / entry.path
-        if entry.path.startswith("repositories/"):
-            _make_repository(self._new.joinpath(*entry.parts[:2]))
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if entry.kind == LINK:
-            with contextlib.suppress(FileNotFoundError):
-                path.unlink()
-            os.symlink(entry.target, path)
-            return
-        if path.is_file() and path.stat().st_size == entry.size:
-            with open(path, "rb") as present:
-                if copied(present, _nowhere).sha256 == entry.sha256:
-                    return
-        mode = 0o600
-        if entry.path.startswith("sources/"):
-            mode = 0o555 if entry.kind == PROGRAM else 0o444
-        with self._contents.open(entry) as content, replacing(path, mode=mode) as file:
-            _check(copied(content, file.write), entry)
-
-    def _describe(self, metadata: Metadata) -> None:
-        """Remember digests and media types of files, as if they had been uploaded."""
-        for entry in self._contents.entries():
-            if not entry.is_hosted or not (entry.media_type or entry.size > self._objects.hashed_again):
-                continue
-            directory, name = self._location(entry)
-            found = self._objects.info(directory, name)
-            path = self._objects.relative(directory, name)
-            if found and entry.size > self._objects.hashed_again:
-                metadata.remember_digest(path, found.identity, entry.md5)
-            if found and entry.media_type:
-                metadata.remember_media_type(path, found.identity, entry.media_type)
+def _begin(new: Path, contents: Contents) -> None:
+    """Make the directory of a new platform, unless it was begun with this backup."""
+    marker = new / _FOR
+    wanted = contents.manifest.written()
+    if not marker.exists() or marker.read_bytes() != wanted:
+        remove_tree(new)
+        new.mkdir(mode=0o700)
+        with replacing(marker, mode=0o600) as file:
+            file.write(wanted)
 
 
 def insert_rows(contents: Contents, database: Database) -> None:
@@ -387,26 +345,5 @@ def insert_rows(contents: Contents, database: Database) -> None:
         raise Damaged(f"The rows of the backup do not fit together: {error}") from None
 
 
-def is_untouched(platform: Platform) -> bool:
-    """Whether a platform has only what every new one has."""
-    new = {"settings": 1, "accounts": 2, "algorithms": 1, "builds": 1, "versions": 3, "organization_types": 3}
-    with platform.database.snapshot() as rows:
-        return all(rows.execute(f"SELECT count(*) FROM {table}").fetchone()[0] <= new.get(table, 0) for table in KEYS)
-
-
-def _make_repository(path: Path) -> None:
-    """Make an empty bare repository, with settings and without the programs that git would run."""
-    for part in ("objects/info", "objects/pack", "refs/heads", "refs/tags"):
-        (path / part).mkdir(parents=True, exist_ok=True, mode=0o700)
-    if not (path / "config").exists():
-        with replacing(path / "config", mode=0o600) as file:
-            file.write(b"[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n")
-
-
 def _nowhere(block: bytes) -> None:
     pass
-
-
-def _check(found: Stored, entry: Entry) -> None:
-    if (found.size, found.sha256) != (entry.size, entry.sha256) or entry.md5 not in ("", found.md5):
-        raise Damaged(f"The backup is damaged: {entry.path[:200]} is not what it was")

@@ -12,9 +12,10 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from algo_local.backups.manifest import Damaged
+from algo_local.metadata.write_stop import SETTING as STOP
 
 if TYPE_CHECKING:
-    from algo_local.metadata.database import Rows
+    from algo_local.metadata.database import Database, Rows
 
 KEYS: dict[str, tuple[str, ...]] = {
     "settings": ("name",),
@@ -68,6 +69,8 @@ def lines_of(rows: Rows, table: str, *, with_secrets: bool = True) -> Iterator[b
         page = cursor.fetchall()
         for row in page:
             values = dict(zip(names, row, strict=True))
+            if table == "settings" and values["name"] == STOP:
+                continue
             for name in values if not with_secrets else ():
                 if (table, name) in PLAIN_SECRETS:
                     values[name] = None
@@ -76,6 +79,16 @@ def lines_of(rows: Rows, table: str, *, with_secrets: bool = True) -> Iterator[b
             return
         last = dict(zip(names, page[-1], strict=True))
         after = tuple(last[name] for name in KEYS[table])
+
+
+_NEW = {"settings": 2, "accounts": 2, "algorithms": 1, "builds": 1, "versions": 3, "organization_types": 3}
+"""The rows of a platform that nobody has used."""
+
+
+def is_untouched(database: Database) -> bool:
+    """Whether a platform has only what every new one has."""
+    with database.snapshot() as rows:
+        return all(rows.execute(f"SELECT count(*) FROM {table}").fetchone()[0] <= _NEW.get(table, 0) for table in KEYS)
 
 
 def clear(rows: Rows) -> None:

@@ -20,6 +20,7 @@ from algo_local.commands import develop, disk, trial
 from algo_local.commands.backup import backup, restore
 from algo_local.commands.connector import connector
 from algo_local.commands.key import key
+from algo_local.commands.migrate import migrate
 from algo_local.commands.publish import publish
 from algo_local.commands.samples import samples
 from algo_local.commands.top import top
@@ -43,7 +44,7 @@ local.add_command(key)
 local.add_command(publish)
 for command in (develop.dev, trial.test, trial.shell, samples):
     local.add_command(command)
-for command in (top, backup, restore):
+for command in (top, backup, restore, migrate):
     local.add_command(command)
 for command in (disk.prune, disk.build, disk.environment, disk.data):
     local.add_command(command)

@@ -6,7 +6,7 @@ Another connector would offer the same methods; `Platform.connector` is where it
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, NamedTuple
 
@@ -58,8 +58,12 @@ class HostedData:
     requests, AlreadyExists for existing objects, PlatformError if the disk fails.
     """
 
-    def __init__(self, metadata: Metadata, objects: Objects, resolver: PathResolver) -> None:
+    def __init__(
+        self, metadata: Metadata, objects: Objects, resolver: PathResolver, check_writable: Callable[[], None]
+    ) -> None:
+        """`check_writable` raises whatever keeps files from being changed now."""
         self._metadata = metadata
+        self._check_platform = check_writable
         self._objects = objects
         self._resolver = resolver
         self._digests = Digests()
@@ -155,6 +159,7 @@ class HostedData:
         stored_as = self._objects.relative(location.space.path, location.name)
         identity = None if replaces is None else self._identity(location, replaces)
         with self._objects.receive(read, length, md5) as received:
+            self._check_platform()  # which may have begun to be moved meanwhile
             try:
                 info = self._objects.place(received, location.space.path, location.name, replaces=identity)
             except NotFoundError:

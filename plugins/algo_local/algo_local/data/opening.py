@@ -14,7 +14,9 @@ from algo_core.errors import AlgoError, ConfigError
 if TYPE_CHECKING:
     from algo_core.storage.contract import Storage
     from algo_core.storage.uri import DataUri
+    from algo_local.data.objects import Objects
     from algo_local.data.store import StoreObjects
+    from algo_local.state import State
 
 TIMEOUT = 20
 """Seconds for which S3 may be silent before a request is tried again, unless an option says otherwise."""
@@ -26,6 +28,15 @@ _SECRET = re.compile("password|secret|token|key|sig|credential", re.IGNORECASE)
 
 EXTRA = "algo-local[objects]"
 """What has to be installed for object stores."""
+
+
+def open_objects(state: State, collections: Callable[[], set[str]], owner: Callable[[], str]) -> Objects:
+    """The objects of a state; for `collections` and `owner` see `StoreObjects`. Raises ConfigError as `open_store`."""
+    if state.objects:
+        return open_store(state.objects, state.root, collections, owner)
+    from algo_local.data.directory import DirectoryObjects
+
+    return DirectoryObjects(state.root)
 
 
 def open_store(url: str, root: Path, collections: Callable[[], set[str]], owner: Callable[[], str]) -> StoreObjects:

@@ -1,4 +1,4 @@
-"""The view of a cluster that a serving process leaves for `algo local status --cluster` and `top`: a file beside it."""
+"""The views of a cluster that serving processes leave for `algo local status --cluster` and `top`: a file of each."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import os
 import threading
 import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,8 @@ from algo_core.errors import AlgoError
 from algo_core.files import replacing
 from algo_local.execution.executor import Executor
 
-NAME = "cluster.json"
-"""The file, in the executor's directory."""
+NAMES = "cluster-*.json"
+"""The files, in the executor's directory; the star stands for the process."""
 
 SECONDS = 2.0
 """Time between two views."""
@@ -49,6 +50,8 @@ def report_cluster(executor: Executor, directory: Path) -> None:
     if not callable(look):
         return
 
+    path = directory / NAMES.replace("*", str(os.getpid()))
+
     def report() -> None:
         cluster: dict[str, Any] = {}
         while True:
@@ -61,29 +64,57 @@ def report_cluster(executor: Executor, directory: Path) -> None:
                 trouble = error.message
             workers, busy, waiting, _ = executor.describe()
             view = ClusterView(time.time(), workers, busy, waiting, trouble, cluster)
-            _write(directory, {**view.as_dict(), "process": os.getpid()})
+            _write(path, view.as_dict())
             time.sleep(SECONDS)
-        (directory / NAME).unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
 
     threading.Thread(target=report, name="algo-cluster", daemon=True).start()
 
 
-def _write(directory: Path, content: dict[str, Any]) -> None:
+def _write(path: Path, content: dict[str, Any]) -> None:
     try:
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with replacing(directory / NAME, mode=0o600) as file:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with replacing(path, mode=0o600) as file:
             file.write(json.dumps(content).encode())
     except OSError:
         pass  # a full disk: views that are too old are not shown
 
 
 def cluster_view(directory: Path) -> ClusterView | None:
-    """The last view, if the process that left it still runs and looks; None otherwise."""
+    """The last views of the processes that still run and look, taken together; None if there is none."""
+    views = sorted(filter(None, map(_read, directory.glob(NAMES))), key=lambda view: view.at)
+    return _together(views) if views else None
+
+
+def _read(path: Path) -> ClusterView | None:
+    process = path.stem.partition("-")[2]
+    is_over = os.path.isdir("/proc/self") and not os.path.exists(f"/proc/{process}")
     try:
-        content = json.loads((directory / NAME).read_bytes())
-        process = content.pop("process")
-        view = ClusterView(**content)
-        is_there = os.path.exists(f"/proc/{int(process)}") or not os.path.isdir("/proc")
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        if is_over:
+            path.unlink(missing_ok=True)
+            return None
+        view = ClusterView(**json.loads(path.read_bytes()))
+        return view if time.time() - view.at < STALE_SECONDS else None
+    except (OSError, ValueError, TypeError):
         return None
-    return view if is_there and time.time() - view.at < STALE_SECONDS else None
+
+
+def _together(views: list[ClusterView]) -> ClusterView:
+    """Views of one cluster by several processes: each has workers, actors and calls of its own."""
+    cluster = dict(views[-1].cluster)
+    for name in ("actors", "pending"):
+        cluster[name] = [one for view in views for one in view.cluster.get(name, [])]
+    queues: Counter[str] = Counter()
+    for view in views:
+        queues.update(view.cluster.get("queues", {}))
+    counts = Counter(actor["node"] for actor in cluster["actors"])
+    cluster["nodes"] = [{**node, "actors": counts[node["id"]]} for node in cluster.get("nodes", [])]
+    cluster["queues"] = dict(queues)
+    return ClusterView(
+        views[-1].at,
+        sum(view.workers for view in views),
+        sum(view.busy for view in views),
+        sum(view.waiting for view in views),
+        "; ".join(dict.fromkeys(view.trouble for view in views if view.trouble)),
+        cluster,
+    )

@@ -142,8 +142,9 @@ class LocalPool:
         """See `Executor.call`; when the time is over, the process and its children are killed."""
         deadline = time.monotonic() + timeout
         request = encode_request(payload)
-        lost = ""
-        for _ in range(ATTEMPTS):
+        lost, attempts = "", 0
+        while attempts < ATTEMPTS:
+            attempts += 1
             call = self._acquired(build, context, deadline)
             worker = call.worker
             if worker is None:
@@ -156,6 +157,7 @@ class LocalPool:
                 outcome = worker.call(request, deadline, on_output)
             except NotHandedOver as error:
                 lost = str(error)
+                attempts -= error.was_idle
             finally:
                 cancelled = self._release(call, worker, time.monotonic() - began, outcome)
             failure = outcome.failure if outcome else None

@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 class NotHandedOver(Exception):
     """A worker was lost before the algorithm got the request, which another one can take; the text says why."""
 
+    def __init__(self, why: str, *, was_idle: bool = False) -> None:
+        """`was_idle` says that it had ended while it served no call, so that nothing is amiss with this one."""
+        super().__init__(why)
+        self.was_idle = was_idle
+
 
 class Worker(Protocol):
     """A process that serves one account. For one thread at a time, except for `kill`."""

@@ -21,7 +21,8 @@ OWN_ALGORITHMS: Acl = ("algo://.my/*",)
 
 EVERYBODY: Acl = ("user://*",)
 
-_PLATFORM_ID = "platform_id"
+PLATFORM_ID = "platform_id"
+"""The setting with the text that identifies a platform."""
 
 
 class Collection(NamedTuple):
@@ -106,10 +107,10 @@ class Metadata:
         """A text that identifies this platform, wherever its database goes."""
         import uuid
 
-        if found := self.setting(_PLATFORM_ID):
+        if found := self.setting(PLATFORM_ID):
             return found
         with self.database.write() as rows:
-            values = (_PLATFORM_ID, str(uuid.uuid4()))
+            values = (PLATFORM_ID, str(uuid.uuid4()))
             rows.execute("INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING", values)
         return self.platform_id()
 

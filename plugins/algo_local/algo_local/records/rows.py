@@ -126,7 +126,7 @@ def _listed(rows: Rows, question: Question, limit: int) -> list[Record]:
     if question.states:
         conditions.append((f"state IN ({', '.join('?' * len(question.states))})", question.states))
         if DONE not in question.states:
-            conditions.append((f"state != '{DONE}'", ()))  # which the index that leaves them out must be told
+            conditions.append((f"state != '{DONE}'", ()))  # which SQLite's index, that leaves them out, must be told
     if question.since is not None:
         conditions.append(("created_at >= ?", (question.since,)))
     if question.parent is not None:

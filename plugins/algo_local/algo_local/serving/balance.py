@@ -2,6 +2,9 @@
 
 All are woken by each connection, and without this the quickest would take them all. Each writes its own count into
 memory that all of them see, so that nothing has to be locked, and no death leaves anything behind that matters.
+
+A socket for each front end (`SO_REUSEPORT`) is less even, 8 to 14 of 20 connections instead of 10, and with a front end
+die those that it has not accepted yet: 9 of 20 in a measurement, none with a common socket.
 """
 
 from __future__ import annotations

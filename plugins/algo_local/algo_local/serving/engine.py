@@ -94,7 +94,7 @@ def run_engine(
     monitoring = Monitoring(platform, _processes)
     platform.records.observers += [monitoring.observe, *([on_call] if on_call else [])]
     platform.records.tell = log
-    platform.objects  # noqa: B018 - a URL that cannot be used is refused at the start
+    platform.objects.check()  # a store that cannot be used is told at the start
     application = Application(platform, scheme=scheme, on_failure=log, beside=monitoring.answer)
     server = EngineServer(platform.executor, _Calls(platform, monitoring), _questions(platform, application))
     schedules = Clock(platform, on_failure=log)

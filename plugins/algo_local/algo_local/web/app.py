@@ -121,6 +121,8 @@ class Application:
 
     def _result(self, context: RequestContext) -> Response:
         operation = context.operation
+        if operation.method not in _READING:
+            self.platform.check_writable()
         if operation.feature:
             from algo_local.web.features import check_feature
 
@@ -155,6 +157,7 @@ def _address_of(scheme: str, host: str) -> str:
     return f"{scheme}://{host}" if _HOST.fullmatch(host) else "local:"
 
 
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _loaded: dict[str, Handler] = {}
 
 

@@ -132,6 +132,8 @@ def _serve(
 
     repositories, algorithm = context.platform.repositories, context.algorithm
     is_push = service == "git-receive-pack"
+    if is_push:
+        context.platform.check_writable()
     if is_push and repositories.origin(algorithm):
         message = "The sources of this algorithm are on another host: push there"
         raise ApiError(403, message, ErrorCode.ONLY_INTERNAL_SCM_MAY_MODIFY_CODE)

@@ -1,0 +1,279 @@
+"""Moves a platform to another state, while it is used: between a directory and servers, or to another directory.
+
+Files are copied in passes while others write, and each is read again where it was placed; the last pass, and the rows,
+follow while nobody else writes. The rows, which are committed in one transaction, make it a platform.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from algo_core.errors import AlgoError, AlreadyExists, UsageError
+from algo_core.files import replacing
+from algo_local.backups.archive import DirectoryStore, add_lines, copied, exclusively
+from algo_local.backups.entries import LINK, Entry, entry_of
+from algo_local.backups.inventory import Found, Inventory, Named
+from algo_local.backups.journal import Journal
+from algo_local.backups.placement import Placement
+from algo_local.backups.sorting import in_order
+from algo_local.backups.tables import KEYS, clear, is_untouched, lines_of, load
+from algo_local.data.opening import open_objects
+from algo_local.metadata.opening import open_database
+from algo_local.metadata.store import Metadata
+from algo_local.metadata.write_stop import allow_writes, stop_writes
+from algo_local.platform import Platform
+from algo_local.records.record import UNFINISHED
+from algo_local.trees import remove_tree
+
+if TYPE_CHECKING:
+    from algo_local.data.store import StoreObjects
+    from algo_local.metadata.database import Database, Rows
+    from algo_local.state import State
+
+DIRECTORY = "migrating"
+"""The directory of a migration in that of the new platform; gone when it has ended."""
+
+FEW = 100
+"""Changed files that are left to the last pass, in which nobody writes."""
+
+MOST_PASSES = 5
+STOP_SECONDS = 60.0
+"""Time after which others write again if this process is killed."""
+
+_RENEW_SECONDS = 10.0
+_SETTLE_SECONDS = 0.5
+"""Time in which requests that had begun before the stop have ended, or are refused."""
+
+Report = Callable[[int, str], None]
+"""Is told the bytes of each file, and its path."""
+
+
+class Migrated(NamedTuple):
+    """What was moved."""
+
+    digest: str
+    """See `manifest.Manifest`; the same on both sides."""
+    rows: int
+    files: int
+    size: int
+    """Bytes."""
+    passes: int
+    missing: list[str]
+    running: int
+    """Calls that were running at the end: they end where they began, and are lost to the new platform."""
+
+
+class Migration:
+    """Moves a platform from one state to another."""
+
+    def __init__(self, source: State, target: State, report: Report) -> None:
+        self._source = source
+        self._target = replace(target, root=target.root.resolve())
+        self._report = report
+        self._root = target.root.resolve()
+        self._shares_root = source.root.resolve() == self._root
+        self._shares_database = source.metadata == target.metadata and bool(source.metadata or self._shares_root)
+        self._shares_objects = source.objects == target.objects and bool(source.objects or self._shares_root)
+
+    def run(self) -> Migrated:
+        """Move it; interrupted, it is continued by the next call.
+
+        Raises:
+            UsageError: if both states are the same, or there is no platform.
+            AlreadyExists: if there is another platform with content.
+            AlgoError: if a side cannot be read or written, or the copy is not equal.
+            OSError: if the disk is full or fails.
+        """
+        if self._shares_database and self._shares_objects:
+            raise UsageError(f"The platform is in {self._target} already", "Name another state with --to")
+        if not self._source.exists:
+            raise UsageError(f"There is no platform in {self._source}", "Name one with --from")
+        scratch = self._root / DIRECTORY
+        for directory in (self._root, scratch):
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with contextlib.ExitStack() as opened:
+            if not opened.enter_context(exclusively(scratch)):
+                raise AlgoError(f"Another process moves a platform to {self._target}", "Wait until it has ended")
+            source = opened.enter_context(contextlib.closing(Platform(self._source)))
+            database = source.database
+            if not self._shares_database:
+                database = opened.enter_context(contextlib.closing(open_database(self._target)))
+            self._check_target(database, scratch, source.metadata.platform_id())
+            journal = opened.enter_context(contextlib.closing(Journal(scratch / "journal")))
+            opened.enter_context(source.builder.building())  # nothing that rows name is pruned
+            migrated = self._copy(source, database, journal, scratch)
+        remove_tree(scratch)
+        return migrated
+
+    def _check_target(self, database: Database, scratch: Path, origin: str) -> None:
+        note = scratch / "origin"
+        wanted = json.dumps([origin, str(self._source), str(self._target)]).encode()
+        if note.exists() and note.read_bytes() == wanted:
+            return  # it is continued
+        if not self._shares_database and not is_untouched(database):
+            raise AlreadyExists(
+                f"There is a platform with content in {self._target} already",
+                "Name a new directory, an empty database or another prefix with --to",
+            )
+        (scratch / "journal").unlink(missing_ok=True)
+        with replacing(note, mode=0o600) as file:
+            file.write(wanted)
+
+    def _copy(self, source: Platform, database: Database, journal: Journal, scratch: Path) -> Migrated:
+        turn = 1
+        while self._pass(source, journal, turn) > FEW and turn < MOST_PASSES:
+            turn += 1
+        turn += 1
+        place = str(self._target)
+        with _writes_stopped(source.database, place):
+            time.sleep(_SETTLE_SECONDS)
+            with source.database.write() as rows:
+                last = _Pass(source, self._placement(source, Named.by(rows)), self, journal, turn, rows)
+                last.run()
+                running = _running(rows)
+                digest, count = _copy_rows(
+                    rows, None if self._shares_database else database, DirectoryStore(scratch / "rows")
+                )
+            files, size = 0, 0
+            for line in in_order(journal.lines(), scratch):
+                entry = entry_of(line)
+                digest.update(entry.line(with_time=False))
+                files, size = files + 1, size + entry.size
+            last.placement.describe(Metadata(database), map(entry_of, journal.lines()))
+        stop_writes(source.database, place, None)
+        return Migrated(digest.hexdigest(), count, files, size, turn, last.inventory.missing, running)
+
+    def _pass(self, source: Platform, journal: Journal, turn: int) -> int:
+        with source.database.snapshot() as rows:
+            named = Named.by(rows)
+        return _Pass(source, self._placement(source, named), self, journal, turn).run()
+
+    def _placement(self, source: Platform, named: Named) -> Placement:
+        ids = {(owner, name): identifier for owner, name, identifier in named.collections}
+
+        def directories() -> set[str]:
+            return {objects.collection(*key, identifier) for key, identifier in ids.items()}
+
+        objects = open_objects(self._target, directories, source.metadata.platform_id)
+        if not self._shares_objects and self._target.objects:
+            cast("StoreObjects", objects).check()
+        return Placement(objects, self._root, named, self._root / DIRECTORY)
+
+    def is_shared(self, path: str) -> bool:
+        """Whether a file is where it stays."""
+        return self._shares_objects if path.startswith(("data/", "algorithm-data/")) else self._shares_root
+
+    def tell(self, entry: Entry) -> None:
+        """Tell that a file was copied."""
+        self._report(entry.size, entry.path)
+
+
+class _Pass:
+    """One pass over all files: those that have changed since the pass before are copied, or removed."""
+
+    def __init__(
+        self,
+        source: Platform,
+        placement: Placement,
+        migration: Migration,
+        journal: Journal,
+        turn: int,
+        rows: Rows | None = None,
+    ) -> None:
+        """`rows` is the transaction in which nobody else writes, if this is the last pass."""
+        self.placement = placement
+        self.inventory = Inventory(source, placement.named)
+        self._migration = migration
+        self._journal = journal
+        self._turn = turn
+        self._rows = rows
+        self._asked = time.monotonic()
+
+    def run(self) -> int:
+        """Do it; how many files had changed."""
+        changed = 0
+        self.placement.make_collections()
+        for found in self.inventory:
+            self._keep_transaction()
+            if not self._journal.knows(found.path, found.identity, self._turn):
+                changed += self._copy(found)
+        for path in self._journal.forget_others(self._turn):
+            changed += 1
+            if not self._migration.is_shared(path):
+                self.placement.remove(path)
+        self._journal.keep()
+        return changed
+
+    def _copy(self, found: Found) -> bool:
+        is_shared = self._migration.is_shared(found.path)
+        if found.kind == LINK:
+            if not is_shared:
+                self.placement.link(found.path, found.target)
+            self._note(Entry(found.path, LINK, target=found.target), found.identity)
+            return True
+        opened = found.open()
+        if opened is None:
+            return False
+        with opened.closing():
+            if is_shared:
+                stored = copied(opened.content, lambda block: None)
+            else:
+                stored = self.placement.put(found.path, found.kind, opened.content, opened.modified)
+                if self.placement.read(found.path) != stored:
+                    raise AlgoError(f"{found.path} is not what was copied", "Repeat the command: it continues")
+        entry = Entry(found.path, found.kind, *stored, opened.modified, opened.media_type)
+        self._note(entry if entry.is_hosted else replace(entry, md5=""), opened.identity)
+        return True
+
+    def _note(self, entry: Entry, identity: str) -> None:
+        self._journal.put(entry, identity, self._turn)
+        self._migration.tell(entry)
+
+    def _keep_transaction(self) -> None:
+        """Ask something from time to time: servers end transactions of processes that say nothing."""
+        if self._rows and time.monotonic() - self._asked > _RENEW_SECONDS:
+            self._rows.execute("SELECT 1").fetchall()
+            self._asked = time.monotonic()
+
+
+def _copy_rows(rows: Rows, database: Database | None, store: DirectoryStore) -> tuple[hashlib._Hash, int]:
+    """Copy all rows in one transaction, in which they are read again; the digest that they begin, and their number."""
+    digest, parts = hashlib.sha256(), {}
+    for table in KEYS:
+        parts[table] = part = add_lines(store, in_order(lines_of(rows, table), store.scratch()))
+        digest.update(f"{table} {part.lines} {part.sha256}\n".encode())
+    if database:
+        with database.write(to_disk=True) as new:
+            clear(new)
+            for table, part in parts.items():
+                with store.open(part.sha256) as file:
+                    load(new, table, io.BufferedReader(file))  # type: ignore[type-var]  # it is a raw file
+            for table, part in parts.items():
+                rows.execute("SELECT 1").fetchall()
+                if add_lines(store, in_order(lines_of(new, table), store.scratch())) != part:
+                    raise AlgoError(f"The rows of the table {table} are not what was copied", "Nothing was moved")
+    return digest, sum(part.lines for part in parts.values())
+
+
+def _running(rows: Rows) -> int:
+    query = f"SELECT count(*) FROM requests WHERE state IN ({', '.join('?' * len(UNFINISHED))})"
+    return int(rows.execute(query, UNFINISHED).fetchone()[0])
+
+
+@contextlib.contextmanager
+def _writes_stopped(database: Database, place: str) -> Iterator[None]:
+    """Have nobody else change a platform during a block; if this process is killed, they may again after a while."""
+    stop_writes(database, place, STOP_SECONDS)
+    try:
+        yield
+    except BaseException:
+        allow_writes(database)
+        raise

@@ -1,0 +1,117 @@
+"""`algo local migrate`: moves a platform between a directory and servers, while it is used."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from pathlib import Path
+
+import click
+
+from algo_core import App, pass_app
+from algo_core.errors import UsageError
+from algo_core.terminal.options import human
+from algo_local.platform import Platform
+from algo_local.refusals import storage_error
+from algo_local.state import State
+
+_PARTS = ("root", "metadata", "objects")
+_SEPARATOR = re.compile(rf",(?=(?:{'|'.join(_PARTS)})=|[a-z][a-z0-9+.-]*://)")
+_URL = re.compile(r"([a-z][a-z0-9+.-]*)://")
+
+
+def state_of(text: str) -> State:
+    """The state that a text names: a directory, URLs, or parts with their names, with commas between.
+
+    Raises:
+        UsageError: if it names a part twice, or none.
+        ConfigError: if a URL names what cannot hold the state.
+    """
+    found: dict[str, str] = {}
+    for part in _SEPARATOR.split(text):
+        name, _, value = part.partition("=")
+        if name not in _PARTS:
+            url = _URL.match(part)
+            name = "root" if not url else "metadata" if url[1].startswith("postgres") else "objects"
+            value = part
+        if name in found or not value:
+            raise UsageError(
+                f"A state names {name} once", "Write a directory, or metadata=URL,objects=URL (and root=DIRECTORY)"
+            )
+        found[name] = value
+    default = State.of({**os.environ, "ALGO_LOCAL_METADATA": "", "ALGO_LOCAL_OBJECTS": ""})
+    root = Path(os.path.abspath(os.path.expanduser(found["root"]))) if "root" in found else default.root
+    return State(root, found.get("metadata"), found.get("objects"))
+
+
+@click.command()
+@click.option("--from", "source", metavar="STATE", help="Where the platform is. Default: where the environment says.")
+@click.option("--to", "target", metavar="STATE", help="Where it is moved to.")
+@click.option("--reopen", is_flag=True, help="Have a platform that was moved be changed again where it was.")
+@pass_app
+def migrate(app: App, source: str | None, target: str | None, reopen: bool) -> None:
+    """Move the platform to a directory or to servers.
+
+    STATE is a directory, the URL of a PostgreSQL database, that of an object store, or both with a comma between; in
+    full: root=DIRECTORY,metadata=URL,objects=URL. What it does not name is in the directory of the platform.
+
+    It is used meanwhile: files are copied while others read and write.
+    Each is checked where it arrives. Only for what has changed meanwhile,
+    and for the rows, others have to wait, or get 503 and try again; reading goes on. Interrupted, it is continued by
+    the same command. Afterwards, the old place can only be read.
+
+    \b
+    Examples:
+      algo local migrate --to postgresql://algo@db/algo,s3://bucket/algo
+      algo local migrate --from postgresql://algo@db/algo --to /srv/algo
+      algo local migrate --to objects=s3://bucket/algo
+      algo local migrate --reopen
+    """
+    begin = state_of(source) if source else State.of()
+    if reopen:
+        if target:
+            raise UsageError("--reopen goes without --to", "Name the platform with --from, or by the environment")
+        _reopen(app, begin)
+        return
+    if not target:
+        raise UsageError("A migration needs a place to move to", "Name it: algo local migrate --to STATE")
+    end = state_of(target)
+    from algo_local.backups.migrate import Migration
+
+    try:
+        with app.output.progress("Moving", unit="bytes") as progress:
+            moved = Migration(begin, end, progress.advance).run()
+    except OSError as error:
+        raise storage_error(error, f"The platform could not be moved to {end}") from error
+    if app.output.is_json:
+        names = {"size": "bytes"}
+        report = {names.get(name, name): value for name, value in moved._asdict().items()}
+        app.output.json({"from": str(begin), "to": str(end), **report})
+    else:
+        app.output.info(
+            f"Moved to {end}: {moved.rows} rows and {moved.files} files ({human(moved.size)})\nDigest: {moved.digest}"
+        )
+        app.output.info(f"Serve it there: algo local serve{_options(end)}")
+    if moved.running:
+        app.output.warn(f"{moved.running} calls were running: they end where they began, and are lost to {end}")
+    for name in moved.missing:
+        app.output.warn(f"{name} is missing: the platform does not have it any more")
+
+
+def _reopen(app: App, state: State) -> None:
+    from algo_local.metadata.write_stop import allow_writes
+
+    if not state.exists:
+        raise UsageError(f"There is no platform in {state}", "Name one with --from")
+    with contextlib.closing(Platform(state)) as platform:
+        was_stopped = allow_writes(platform.database)
+    if app.output.is_json:
+        app.output.json({"reopened": was_stopped})
+    else:
+        app.output.info(f"{state} can be changed{' again' if was_stopped else '; it was not moved'}")
+
+
+def _options(state: State) -> str:
+    words = [f" --{name} URL" for name in ("metadata", "objects") if getattr(state, name)]
+    return "".join(words) or f", with ALGO_LOCAL_ROOT={state.root}"

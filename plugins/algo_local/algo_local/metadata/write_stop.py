@@ -1,0 +1,65 @@
+"""A platform that is being moved elsewhere, or has been, can be read and not be changed."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from algo_local.refusals import StorageUnavailable
+
+if TYPE_CHECKING:
+    from algo_local.metadata.database import Database
+
+SETTING = "writes_stopped"
+"""The setting with the stop, which is about one place of a platform: backups and migrations leave it out."""
+
+
+class Stop(NamedTuple):
+    """Why a platform cannot be changed."""
+
+    place: str
+    """Where it is moved to."""
+    until: float | None
+    """Seconds since the epoch, while it is being moved; None when it has been."""
+
+
+def write_stop(database: Database) -> Stop | None:
+    """The stop that holds now; None if the platform can be changed."""
+
+    def ask() -> Stop | None:
+        with database.read() as rows:
+            found = rows.execute("SELECT value FROM settings WHERE name = ?", (SETTING,)).fetchone()
+        return Stop(*json.loads(found[0])) if found else None
+
+    stop = database.remembered((SETTING,), ask)
+    return stop if stop and (stop.until is None or time.time() < stop.until) else None
+
+
+def check_writable(database: Database, place: str) -> None:
+    """Raise StorageUnavailable if the platform cannot be changed now; at the place that it is moved to, it can."""
+    stop = write_stop(database)
+    if not stop or stop.place == place:
+        return
+    if stop.until is None:
+        raise StorageUnavailable(
+            f"The platform has been moved to {stop.place}, and can only be read here",
+            "Use it there, or have it be changed here again: algo local migrate --reopen",
+        )
+    raise StorageUnavailable(
+        f"The platform is being moved to {stop.place}, and can only be read meanwhile", "Try again in a moment"
+    )
+
+
+def stop_writes(database: Database, place: str, seconds: float | None) -> None:
+    """Have nobody change the platform for so many seconds, or with None from now on."""
+    value = json.dumps([place, None if seconds is None else time.time() + seconds])
+    with database.write() as rows:
+        rows.execute("DELETE FROM settings WHERE name = ?", (SETTING,))
+        rows.execute("INSERT INTO settings (name, value) VALUES (?, ?)", (SETTING, value))
+
+
+def allow_writes(database: Database) -> bool:
+    """Have the platform be changed again; whether it was stopped."""
+    with database.write() as rows:
+        return rows.execute("DELETE FROM settings WHERE name = ?", (SETTING,)).rowcount > 0

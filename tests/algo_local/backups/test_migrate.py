@@ -1,0 +1,324 @@
+"""A platform moves between a directory and servers, all of it, while it is used."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+from support.doomed import Doomed
+from support.postgresql import PostgresqlServer
+
+from algo_core.errors import AlgoError, AlreadyExists, ExitCode, UsageError
+from algo_core.testing import Home
+from algo_local.backups import migrate
+from algo_local.backups.migrate import Migrated, Migration
+from algo_local.backups.placement import Placement
+from algo_local.backups.restore import Restoration
+from algo_local.commands.migrate import state_of
+from algo_local.metadata.write_stop import write_stop
+from algo_local.platform import Platform
+from algo_local.refusals import StorageUnavailable
+from algo_local.state import State
+
+from .conftest import Filled, back_up, nothing, put
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(migrate, "_SETTLE_SECONDS", 0.05)
+
+
+@pytest.fixture(scope="module")
+def s3_url() -> Iterator[str]:
+    """The URL of a bucket of a server that speaks S3."""
+    import boto3
+    from botocore.exceptions import EndpointConnectionError
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        endpoint = f"http://127.0.0.1:{port}"
+        client = boto3.client(
+            "s3", endpoint_url=endpoint, region_name="us-east-1", aws_access_key_id="A", aws_secret_access_key="b"
+        )
+        ends = time.monotonic() + 60
+        while True:
+            try:
+                client.create_bucket(Bucket="bucket")
+                break
+            except EndpointConnectionError:
+                assert server.poll() is None and time.monotonic() < ends
+                time.sleep(0.05)
+        options = {"endpoint_url": endpoint, "region": "us-east-1"}
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("AWS_ACCESS_KEY_ID", "A")
+            patch.setenv("AWS_SECRET_ACCESS_KEY", "b")
+            yield f"s3://bucket/PREFIX?{urlencode(options)}"
+        server.kill()
+
+
+_numbers = itertools.count()
+
+
+@pytest.fixture
+def servers(postgresql: PostgresqlServer, s3_url: str) -> Iterator[Callable[..., State]]:
+    """A new state on servers, or partly: `servers(root, metadata=True, objects=False)`."""
+    lent: list[str] = []
+
+    def new(root: Path, *, metadata: bool = True, objects: bool = True) -> State:
+        if metadata:
+            lent.append(postgresql.lend())
+        prefix = f"p{next(_numbers)}"
+        return State(root, lent[-1] if metadata else None, s3_url.replace("PREFIX", prefix) if objects else None)
+
+    yield new
+    for url in lent:
+        postgresql.take_back(url)
+
+
+@pytest.fixture
+def moving(backed_up: Filled, root: Path) -> State:
+    Restoration(State(root), replace=False, report=nothing).run(backed_up.backup)
+    return State(root)
+
+
+def move(origin: State, target: State) -> Migrated:
+    return Migration(origin, target, nothing).run()
+
+
+def digest(state: State, scratch: Path) -> str:
+    with closing(Platform(state)) as platform:
+        return back_up(platform, scratch / f"digest-{next(_numbers)}").digest
+
+
+@pytest.mark.parametrize(
+    ("metadata", "objects", "shares_root"),
+    [(True, True, False), (True, True, True), (True, False, True), (False, True, True), (False, False, False)],
+)
+def test_there_and_back(
+    moving: State, servers: Callable[..., State], tmp_path: Path, metadata: bool, objects: bool, shares_root: bool
+) -> None:
+    before = digest(moving, tmp_path)
+    target = servers(moving.root if shares_root else tmp_path / "elsewhere", metadata=metadata, objects=objects)
+    moved = move(moving, target)
+    assert (moved.digest, moved.missing, moved.running) == (before, [], 0)
+    assert digest(target, tmp_path) == before == digest(moving, tmp_path)
+    with closing(Platform(moving)) as old:
+        with pytest.raises(StorageUnavailable, match="has been moved"):
+            put(old, ["jane", "files", "plain"], b"too late")
+        space = old.objects.collection("jane", "files", "")
+        assert old.objects.open(space, "plain")  # reading goes on
+    with closing(Platform(target)) as new:
+        algorithm = new.registry.algorithm("JANE", "greet")
+        assert algorithm
+        assert new.secrets.environment(algorithm.id) == {"TOKEN": "s3cret"}
+        assert len(new.repositories.log(algorithm)) == 2
+        put(new, ["jane", "empty", "more"], b"more")
+        new.keys.create("jane", "numbers go on")
+        back = digest(target, tmp_path)
+    home = State(tmp_path / "home again")
+    assert move(target, home).digest == back == digest(home, tmp_path)
+    with closing(Platform(home)) as again:
+        space = again.objects.collection("jane", "files", "")
+        info = again.objects.info(space, "large")
+        assert info
+        assert again.metadata.media_type("data/jane/files/large", info.identity) == "application/x-large"
+        assert again.objects.info(again.objects.collection("jane", "empty", ""), "more")
+
+
+def test_a_backup_is_restored_onto_servers(backed_up: Filled, servers: Callable[..., State], tmp_path: Path) -> None:
+    target = servers(tmp_path / "p")
+    Restoration(target, replace=False, report=nothing).run(backed_up.backup)
+    assert digest(target, tmp_path) == backed_up.manifest.digest
+    with pytest.raises(AlreadyExists):
+        Restoration(target, replace=False, report=nothing).run(backed_up.backup)
+    with pytest.raises(UsageError):
+        Restoration(target, replace=True, report=nothing).run(backed_up.backup)
+
+
+def test_nothing_that_was_acknowledged_is_lost_while_others_write(
+    moving: State, servers: Callable[..., State], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrate, "FEW", 10**6)
+    target, names = servers(tmp_path / "p", objects=False), itertools.count()
+    done, stored, refused, removed = threading.Event(), set[str](), list[str](), set[str]()
+
+    def write() -> None:
+        with closing(Platform(moving)) as platform:
+            while not done.is_set():
+                name = f"new{next(names)}"
+                try:
+                    put(platform, ["jane", "files", name], name.encode())
+                    stored.add(name)
+                    if len(name) % 2:
+                        space = platform.objects.collection("jane", "files", "")
+                        if platform.objects.remove(space, name):
+                            removed.add(name)
+                except StorageUnavailable as error:
+                    refused.append(error.message)
+                    if "has been moved" in error.message:
+                        return
+
+    threads = [threading.Thread(target=write) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        moved = move(moving, target)
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
+    assert refused
+    assert moved.passes == 2
+    with closing(Platform(target)) as new:
+        found = {name for name in new.objects.names(new.objects.collection("jane", "files", "")) if "new" in name}
+    assert found == stored - removed
+    assert digest(target, tmp_path) == moved.digest == digest(moving, tmp_path)
+
+
+def test_a_killed_migration_is_continued(
+    moving: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, doomed: Doomed
+) -> None:
+    before = digest(moving, tmp_path)
+    command = ("local", "migrate", "--from", moving.root, "--to")
+    doomed.start(*command, tmp_path / "whole")
+    assert doomed.end()[0] == ExitCode.OK, doomed.said()
+    events, chosen = doomed.events, random.Random(3)
+    for number in range(5):
+        assert doomed.start("local", "migrate", "--reopen", "--from", moving.root)
+        assert doomed.end()[0] == ExitCode.OK, doomed.said()
+        target = State(tmp_path / f"target{number}")
+        doomed.start(*command, target.root, last=chosen.randrange(20, events * 3 // 5))
+        assert doomed.end()[0] == -signal.SIGKILL
+        with closing(Platform(moving)) as platform:
+            if stop := write_stop(platform.database):
+                assert stop.until is not None  # it ends by itself
+        doomed.start(*command, target.root)
+        assert doomed.end()[0] == ExitCode.OK, doomed.said()
+        assert digest(target, tmp_path) == before
+        assert not (target.root / migrate.DIRECTORY).exists()
+
+
+def test_what_was_copied_is_not_copied_again(moving: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copied: list[str] = []
+    place = Placement.put
+
+    def counting(self: Placement, path: str, *arguments: object) -> object:
+        if len(copied) == 10:
+            raise OSError(28, "No space left on device")
+        copied.append(path)
+        return place(self, path, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Placement, "put", counting)
+    target = State(tmp_path / "p")
+    for _ in range(2):
+        with pytest.raises(OSError, match="No space"):
+            move(moving, target)
+    with closing(Platform(moving)) as platform:
+        put(platform, ["jane", "files", "more"], b"nothing was moved yet")
+    copied[:] = copied[:9]
+    monkeypatch.setattr(Placement, "put", lambda self, path, *rest: copied.append(path) or place(self, path, *rest))
+    moved = move(moving, target)
+    assert len(copied) == len(set(copied))
+    assert digest(target, tmp_path) == moved.digest
+
+
+def test_a_copy_that_is_not_equal_is_no_platform(
+    moving: State, servers: Callable[..., State], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = servers(tmp_path / "p")
+    read = Placement.read
+    monkeypatch.setattr(
+        Placement, "read", lambda self, path: (found := read(self, path)) and found._replace(sha256="0")
+    )
+    with pytest.raises(AlgoError, match="not what was copied"):
+        move(moving, target)
+    monkeypatch.setattr(Placement, "read", read)
+    load = migrate.load
+    monkeypatch.setattr(
+        migrate,
+        "load",
+        lambda rows, table, lines: load(rows, table, [*lines][: 3 if table == "requests" else None]),
+    )
+    with pytest.raises(AlgoError, match="not what was copied"):
+        move(moving, target)
+    monkeypatch.undo()
+    with closing(Platform(moving)) as platform:
+        put(platform, ["jane", "files", "plain"], b"it goes on here")
+    assert move(moving, target).digest == digest(moving, tmp_path) == digest(target, tmp_path)
+
+
+def test_what_is_refused(moving: State, servers: Callable[..., State], tmp_path: Path, backed_up: Filled) -> None:
+    for target in (moving, replace(moving, root=moving.root / ".." / moving.root.name)):
+        with pytest.raises(UsageError, match="already"):
+            move(moving, target)
+    with pytest.raises(UsageError, match="no platform"):
+        move(State(tmp_path / "nowhere"), State(tmp_path / "p"))
+    Restoration(State(tmp_path / "other"), replace=False, report=nothing).run(backed_up.backup)
+    for target in (State(tmp_path / "other"), servers(tmp_path / "q", objects=False)):
+        if target.metadata:
+            with closing(Platform(target)) as platform:
+                platform.keys.create(platform.metadata.ensure_account("bob"), "mine")
+        with pytest.raises(AlreadyExists):
+            move(moving, target)
+    with closing(Platform(moving)) as platform:
+        put(platform, ["jane", "files", "plain"], b"nothing was moved")
+
+
+@pytest.mark.parametrize(
+    ("text", "root", "metadata", "objects"),
+    [
+        ("/srv/algo", "/srv/algo", None, None),
+        ("root=/srv/a,b", "/srv/a,b", None, None),
+        ("postgresql://u@h1,h2/db", None, "postgresql://u@h1,h2/db", None),
+        ("postgres:///db,s3://bucket/p", None, "postgres:///db", "s3://bucket/p"),
+        ("objects=gs://b,metadata=postgresql:///db,root=/r", "/r", "postgresql:///db", "gs://b"),
+        ("s3://bucket/a,b=c", None, None, "s3://bucket/a,b=c"),
+    ],
+)
+def test_states_are_named(text: str, root: str | None, metadata: str | None, objects: str | None) -> None:
+    found = state_of(text)
+    assert (found.metadata, found.objects) == (metadata, objects)
+    assert found.root == (Path(root) if root else State.of().root)
+
+
+@pytest.mark.parametrize("text", ["", "root=", "metadata=postgresql:///a,postgresql:///b", "/a,root=/b"])
+def test_states_that_name_nothing(text: str) -> None:
+    with pytest.raises(UsageError):
+        state_of(text)
+
+
+def test_commands(algo_home: Home, backed_up: Filled, tmp_path: Path) -> None:
+    root = Path(algo_home.environ["ALGO_LOCAL_ROOT"])
+    Restoration(State(root), replace=False, report=nothing).run(backed_up.backup)
+    assert algo_home.run("local", "migrate").code == ExitCode.USAGE
+    assert algo_home.run("local", "migrate", "--to", root).code == ExitCode.USAGE
+    moved = algo_home.run("--json", "local", "migrate", "--to", tmp_path / "p")
+    assert moved.code == ExitCode.OK, moved.stderr
+    assert '"bytes"' in moved.text and '"digest"' in moved.text
+    refused = algo_home.run("cp", "-", "data://.my/files/x", input="x")
+    assert refused.code == ExitCode.PLATFORM
+    assert "has been moved" in refused.stderr
+    assert algo_home.run("run", "jane/Greet", "-d", "x").code == ExitCode.PLATFORM
+    assert algo_home.run("ls", "data://jane").code == ExitCode.OK
+    assert algo_home.run("local", "migrate", "--reopen").code == ExitCode.OK
+    assert algo_home.run("cp", "-", "data://.my/files/x", input="x").code == ExitCode.OK
+    unreachable = "postgresql://algo:hush@localhost:1/algo"
+    failed = algo_home.run("local", "migrate", "--to", unreachable)
+    assert failed.code not in (ExitCode.OK, ExitCode.FAILURE)
+    assert "hush" not in failed.stderr
+    assert algo_home.run("cp", "-", "data://.my/files/x", input="y").code == ExitCode.OK
