@@ -115,14 +115,14 @@ class Application:
     def _handled(self, request: Request, route: Route) -> Response:
         with self.platform.database.pinned():
             context = authorize(self.platform, request, route, trusted=self.trusted, address=self._address(request))
+            if context.operation.method not in _READING:
+                self.platform.check_writable()
             if context.operation.access.permission is Permission.READ_DATA:
                 return self._result(context)  # what may be read is found in the state in which that was allowed
         return self._result(context)
 
     def _result(self, context: RequestContext) -> Response:
         operation = context.operation
-        if operation.method not in _READING:
-            self.platform.check_writable()
         if operation.feature:
             from algo_local.web.features import check_feature
 
