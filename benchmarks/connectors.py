@@ -30,6 +30,11 @@ from figures import Figures, Made, Side, measured
 from measure import clean_environ
 from startup import environment
 
+from algo_connectors.aws.requests import StoreRefusal
+from algo_connectors.aws.settings import open_direct
+from algo_connectors.common.options import ConnectorOptions
+from algo_core.errors import AlgoError
+
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "benchmarks-connectors.md"
 KEY, SECRET, BUCKET = "AKIAEXAMPLE", "wJalrXUtnFEMI", "bench"
@@ -200,7 +205,7 @@ def until(attempt: Callable[[], object]) -> None:
         try:
             attempt()
             return
-        except subprocess.CalledProcessError:
+        except (subprocess.CalledProcessError, AlgoError, StoreRefusal):
             if time.monotonic() > end:
                 raise
             time.sleep(0.5)
@@ -223,15 +228,9 @@ def prepared(work: Path, mib: int, algo: str, environ: Mapping[str, str]) -> Non
 
 def make_bucket(address: str) -> None:
     """Make it with a request of our own, so that no tool is needed for it."""
-    code = (
-        "from algo_connectors.aws.direct_client import DirectS3Client as C\n"
-        "from algo_connectors.aws.requests import Target\n"
-        "from algo_connectors.aws.settings import _connect\n"
-        "from algo_connectors.aws.signature import Keys\n"
-        f"keys = Keys({KEY!r}, {SECRET!r})\n"
-        f"C(Target({address!r}, 'us-east-1'), lambda: keys, _connect)._send('PUT', {BUCKET!r}, '').close()"
-    )
-    until(lambda: subprocess.run([sys.executable, "-c", code], check=True, capture_output=True))
+    place = {"endpoint_url": address, "region": "us-east-1"}
+    client = open_direct(ConnectorOptions("s3", {**place, "key": KEY, "secret": SECRET}))
+    until(lambda: client._send("PUT", BUCKET, "").close())
 
 
 class Compared:

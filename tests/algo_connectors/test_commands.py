@@ -120,3 +120,13 @@ def test_a_directory_of_a_store_comes_about_with_its_first_file(
         assert home.run("cp", tmp_path / "a", new).code == ExitCode.OK
         assert home.run("cp", tmp_path / "a", tmp_path / "b", new).code == ExitCode.OK
         assert home.run("cat", f"{new}a", f"{new}b").stdout == b"ab"
+
+
+def test_a_store_that_is_reached_directly_needs_no_profile(algo_home: Home, s3: Store, tmp_path: Path) -> None:
+    """What failed is told and kept for another try, though there is no platform that it could belong to."""
+    algo_home.write_config(s3.toml)
+    for arguments in (["s3://bucket/nothing", str(tmp_path / "x")], ["--retry-failed"]):
+        done = algo_home.run("cp", *arguments, "--profile", "nothing")
+        assert done.code == ExitCode.NOT_FOUND
+        assert "There is no s3://bucket/nothing" in done.stderr
+        assert "profile" not in done.stderr

@@ -26,6 +26,7 @@ from algo_local.data.store import StoreObjects
 from algo_local.opening import open_platform
 from algo_local.platform import Platform
 from algo_local.pruning import Pruning
+from algo_local.refusals import StorageUnavailable
 from algo_local.state import State
 from algo_local.web.app import Application
 from algo_local.workers import review_and_prepare
@@ -136,6 +137,22 @@ def test_what_nobody_has_stored_is_told(tree: Path, tmp_path: Path) -> None:
     first.fetch_source(built)
     second.fetch_source(elsewhere(built, tmp_path / "second"))
     assert (tmp_path / "second" / "sources" / built.source.name).is_dir()
+
+
+def test_a_build_of_this_machine_runs_without_the_store(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = Builder(tmp_path / "first").build(tree, "jane", "Upper")
+    first, objects = machine(tmp_path, "first")
+
+    def away(*given: Any, **options: Any) -> Any:
+        raise StorageUnavailable("The store is away")
+
+    monkeypatch.setattr(type(objects._storage), "stat", away)
+    first.fetch_source(built)
+    second, _ = machine(tmp_path, "second")
+    with pytest.raises(StorageUnavailable):
+        second.build(tree, "jane", "Upper")  # others would not find it
 
 
 def test_an_environment_is_made_once_with_the_python_of_the_build(

@@ -154,6 +154,22 @@ def test_a_source_that_was_changed_on_its_way_is_not_run(tmp_path: Path, build_c
         whole(cache.build(need).source)
 
 
+def test_a_source_that_was_damaged_on_a_node_is_fetched_again(tmp_path: Path, build_code: Callable[..., Build]) -> None:
+    made = build_code(ECHO)
+    cache, need = Cache(tmp_path / "cache"), need_of(made.source, made.source.name)
+    assert not cache.has_source(need)
+    for _ in range(2):
+        cache.add_source(need, pack(made.source))
+        assert cache.has_source(need)
+    code = cache.build(need).source / "src" / "Hello.py"
+    code.chmod(0o644)
+    code.write_text("def apply(input):\n    return 'something else'\n")
+    assert not cache.has_source(need)
+    cache.add_source(need, pack(made.source))
+    assert cache.has_source(need)
+    assert code.read_text() == ECHO
+
+
 def test_an_environment_of_another_machine_is_refused(tmp_path: Path) -> None:
     need = need_of(tmp_path, "1" * 40, environment=f"/x/environments/{'2' * 40}", machine="plan9 vax libc")
     with pytest.raises(AlgoError, match="It was built for plan9 vax libc, and this node is"):

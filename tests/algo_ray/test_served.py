@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.programs import needs
 
 from algo_core.errors import ExitCode
 from algo_core.testing import Home
@@ -86,6 +87,19 @@ def test_an_algorithm_runs_with_what_it_requires_on_a_node(ray_platform: Platfor
 @pytest.mark.parametrize("name", ["Calling", "Isolated"])
 def test_algorithms_on_nodes_call_the_platform(ray_platform: Platform, name: str) -> None:
     assert run(ray_platform, f"tester/{name}", "-d", "Jane") == "Hello Jane"
+
+
+def test_an_algorithm_in_r_runs_on_a_node(ray_platform: Platform) -> None:
+    needs("Rscript")
+    source = ray_platform.home.root / "Doubled"
+    (source / "src").mkdir(parents=True)
+    (source / "src" / "Doubled.R").write_text("algorithm <- function(input) 2 * input\n")
+    (source / "algorithmia.conf").write_text('{"language": "r"}')
+    published = ray_platform.home.run(
+        "local", "publish", source, "tester/Doubled", environ={"ALGORITHMIA_API": "local:"}
+    )
+    assert published.code == ExitCode.OK, published.stderr
+    assert run(ray_platform, "tester/Doubled", "-d", "21") == "42"
 
 
 def test_the_cluster_is_shown(ray_platform: Platform) -> None:

@@ -21,11 +21,11 @@ from typing import NamedTuple
 from algo_core.errors import AlgoError
 from algo_core.locks import locked
 from algo_core.text import decoded
-from algo_local.algorithms.build import Build
+from algo_local.algorithms.build import Build, BuildError
 from algo_local.algorithms.environments import NODE, Environments, interpreter_of
 from algo_local.algorithms.interpreters import find_python
 from algo_local.algorithms.node import required_node
-from algo_local.algorithms.published import keep
+from algo_local.algorithms.published import keep, whole
 from algo_local.algorithms.rscript import PROGRAM as RSCRIPT
 from algo_local.trees import make_read_only, remove_abandoned, remove_tree
 
@@ -122,11 +122,15 @@ class Cache:
             (root / name).mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def has_source(self, need: Need) -> bool:
-        """Whether the source tree is there."""
-        return (self.root / "sources" / need.commit).is_dir()
+        """Whether the source tree is there, as it was published."""
+        try:
+            whole(self.root / "sources" / need.commit)
+        except (BuildError, OSError):
+            return False
+        return True
 
     def add_source(self, need: Need, archive: bytes) -> None:
-        """Unpack a source tree, once on this machine. AlgoError if it is not what its name says."""
+        """Unpack a source tree, once on this machine, and again where it was damaged since."""
         sources = self.root / "sources"
         with locked(sources / f".{need.commit}.lock"):
             if self.has_source(need):

@@ -6,7 +6,7 @@ import json
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any, BinaryIO
 
 from algo_core.context import App
@@ -104,7 +104,8 @@ class Keeper:
         if known.removes_source:
             record["move"] = True
         if not (source.is_local and target.is_local):
-            record["address"] = self._app.profile.address
+            with suppress(AlgoError):  # a store that is reached directly needs no profile
+                record["address"] = self._app.profile.address
         return record
 
     def _write(self, members: dict[str, object]) -> None:

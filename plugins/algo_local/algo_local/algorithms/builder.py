@@ -18,6 +18,7 @@ from algo_local.algorithms.published import content_hash, keep, nodes
 from algo_local.algorithms.r_scripts import tell_lines_left_out
 from algo_local.algorithms.schemas import read_schemas
 from algo_local.algorithms.sources import check_runnable, copy_tree, find_module
+from algo_local.refusals import StorageUnavailable
 from algo_local.trees import remove_abandoned, remove_tree
 
 __all__ = ["BuildError", "Builder"]
@@ -149,7 +150,8 @@ class Builder:
                 if not source.is_dir():
                     self._fetch(self._shared, source)
         elif source not in self._known_to_be_shared:  # built before there was a place to share it
-            self._shared.keep(source)
+            with contextlib.suppress(StorageUnavailable):  # it runs here without that
+                self._shared.keep(source)
         self._known_to_be_shared.add(source)
 
     def _fetch(self, shared: SharedBuilds, source: Path) -> None:
