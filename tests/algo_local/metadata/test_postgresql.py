@@ -345,6 +345,13 @@ def test_the_number_of_a_transaction_names_process_and_transaction(database: Pos
     put(database, "b")
     with database.read() as rows:
         found = [_Token(*row) for row in rows.execute("SELECT name, number FROM writers")]
+    with database.write() as rows:
+        rows.execute("INSERT INTO writers VALUES ('of a command, long ago', 1, 1.0)")
+    with closing(PostgresqlDatabase(database.url)) as other:
+        put(other, "c")
+    with database.read() as rows:
+        names = {name for (name,) in rows.execute("SELECT name FROM writers")}
+    assert len(names) == 2, "what is old is forgotten by the next process"
     assert [token.number for token in found] == [2], "one row for this process, with its last transaction"
     assert len(found[0].name) > 16
 

@@ -61,7 +61,7 @@ class SharedPresence(Presence):
         if thread is not None:
             self._ended.set()
             if thread is not threading.current_thread():
-                thread.join()
+                thread.join(BEAT_SECONDS)  # a server that is away must not hold up the end
             self._forget(self.name)
         super().release()
 

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple, TypeVar
 
 import psycopg
 
-from algo_core.errors import PlatformError
 from algo_local.metadata.database import BUSY_SECONDS
 from algo_local.metadata.memory import Memory, Pinned
 from algo_local.metadata.postgresql.connections import RETRY_SECONDS, Connection, Connections, Taken
@@ -109,9 +108,7 @@ class PostgresqlDatabase:
             self._writing.release()
 
     def compact(self) -> None:
-        """Forget processes that have ended; the server reuses the space of deleted rows by itself (autovacuum)."""
-        with contextlib.suppress(PlatformError), self.write() as rows:
-            rows.execute("DELETE FROM writers WHERE at < ?", (time.time() - _FORGOTTEN_SECONDS,))
+        """Nothing: the server reuses the space of deleted rows by itself (autovacuum)."""
 
     def size(self) -> int:
         """The bytes of its tables and indexes."""
@@ -150,6 +147,8 @@ class PostgresqlDatabase:
             f" INSERT INTO writers VALUES ('{token.name}', {token.number}, extract(epoch FROM clock_timestamp()))"
             " ON CONFLICT (name) DO UPDATE SET number = excluded.number, at = excluded.at"
         )
+        if token.number == 1:  # each process that ends leaves its row, also one that is a command
+            begin += f"; DELETE FROM writers WHERE at < extract(epoch FROM clock_timestamp()) - {_FORGOTTEN_SECONDS}"
         deadline = time.monotonic() + RETRY_SECONDS
         while True:
             try:
