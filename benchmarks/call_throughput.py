@@ -36,8 +36,7 @@ WARM, ROUNDS, CALLS, PROFILED = 200, 6, 500, 1000
 PARTS = (
     ("other threads: what writes the record, and watches connections", ()),
     ("reading the request, and writing the response", ()),
-    ("the caller: key, roles, visibility", ("authorization.py:authorize",)),
-    ("the version that is meant", ("invoke.py:_version",)),
+    ("the caller and the version that is meant: key, roles, visibility", ("authorization.py:authorize",)),
     ("input and result: JSON, schemas", ("invoke.py:_payload", "invoke.py:_check_input", "invoke.py:_response")),
     ("a worker: whose turn it is, taking it, giving it back", ("local_pool.py:_acquire", "local_pool.py:_release")),
     ("the conversation with the worker's process", ("process.py:call",)),
@@ -48,6 +47,13 @@ PARTS = (
 
 What other threads do is less per call the more calls there are at once: the record is written ten times a second.
 """
+
+
+_OBSTACLES = (
+    "",
+    "What stands in the way of twice the throughput is that no part has half of it: each is some dozens of",
+    "microseconds of Python and of system calls. More processes (`algo local serve --processes`) use more cores.",
+)
 
 
 def throughput(root: Path) -> tuple[list[Found], list[str]]:
@@ -211,10 +217,7 @@ def _explained(costs: dict[str, float], parts: dict[str, float]) -> list[str]:
         "| part | µs | share |",
         "| --- | ---: | ---: |",
         *rows,
-        "",
-        "What stands in the way of twice the throughput is that no part has half of it: each is some dozens of",
-        "microseconds of Python and of system calls. Another process on the same state (`algo local serve` once more)",
-        "uses another core.",
+        *(_OBSTACLES if before < 2 * now else ()),
     ]
 
 

@@ -494,7 +494,7 @@ class Platform:
             BuildError: if another machine has made it, and its files cannot be had.
         """
         algorithm, build = version.algorithm, self.with_files(version.build)
-        if (python := self.equipment.python_for(build)) != build.python:
+        if (python := self.equipment.python_for(build)) is not build.python:
             build = replace(build, python=python)
         if not algorithm.has_secrets:
             return build

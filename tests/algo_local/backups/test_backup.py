@@ -192,7 +192,7 @@ def test_rows_name_nothing_that_a_backup_lacks_while_all_changes(platform: Platf
 
     threads = [change("collections", collections), change("connectors", connectors)]
     try:
-        for turn in range(6):
+        for turn in range(4):
             target = tmp_path / f"b{turn % 2}"
             manifest = back_up(platform, target)
             contents = Contents(DirectoryStore(target))

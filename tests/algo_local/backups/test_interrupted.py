@@ -43,14 +43,17 @@ def test_a_killed_restoration_is_continued_and_shows_the_old_or_the_new_platform
     assert code == ExitCode.OK, said
     events = doomed.events
     chosen = random.Random(1)
+    killed = 0  # one that has a few events less than the first comes to its end
     # The last events are those of the replacement itself.
     for last in [
-        *(chosen.randrange(5, events) for _ in range(4)),
-        *(events - chosen.randrange(1, 60) for _ in range(8)),
+        *(chosen.randrange(5, events) for _ in range(3)),
+        *(events - chosen.randrange(1, 60) for _ in range(5)),
     ]:
         restore(tmp_path / "old", root, replace=True)
         doomed.start(*command, last=last)
-        assert doomed.end()[0] == -signal.SIGKILL
+        code, said = doomed.end()
+        assert code in (-signal.SIGKILL, ExitCode.OK), said
+        killed += code != ExitCode.OK
         if last % 2:
             doomed.start(*command)
             code, said = doomed.end()
@@ -59,6 +62,7 @@ def test_a_killed_restoration_is_continued_and_shows_the_old_or_the_new_platform
             assert not (root / replacement.DIRECTORY).exists()
         else:  # whoever opens it completes what had begun
             assert digest_of(root, tmp_path / "again") in (old, backed_up.manifest.digest)
+    assert killed >= 4
 
 
 def test_a_killed_backup_is_continued_and_the_one_before_stays_whole(
@@ -72,10 +76,10 @@ def test_a_killed_backup_is_continued_and_the_one_before_stays_whole(
         assert code == ExitCode.OK, said
     events, before = doomed.events, backed_up.manifest.digest
     chosen = random.Random(2)
-    for number in range(6):
+    for number in range(4):
         with closing(Platform(root)) as platform:
             platform.metadata.ensure_account(f"another{number}")
-        doomed.start("local", "backup", target, last=chosen.randrange(10, events))
+        doomed.start("local", "backup", target, last=chosen.randrange(10, events * 3 // 4))
         assert doomed.end()[0] == -signal.SIGKILL
         copy = tmp_path / f"copy{number}"
         restore(target, copy)
@@ -87,7 +91,7 @@ def test_a_killed_backup_is_continued_and_the_one_before_stays_whole(
     doomed.start("local", "backup", tmp_path / "whole.tar.gz")
     assert doomed.end()[0] == ExitCode.OK
     archive = tmp_path / "b.tar.gz"
-    doomed.start("local", "backup", archive, last=doomed.events - 1)
+    doomed.start("local", "backup", archive, last=doomed.events // 2)
     assert doomed.end()[0] == -signal.SIGKILL
     assert not archive.exists()
 

@@ -198,7 +198,7 @@ def test_a_killed_migration_is_continued(
     doomed.start(*command, tmp_path / "whole")
     assert doomed.end()[0] == ExitCode.OK, doomed.said()
     events, chosen = doomed.events, random.Random(3)
-    for number in range(5):
+    for number in range(3):
         assert doomed.start("local", "migrate", "--reopen", "--from", moving.root)
         assert doomed.end()[0] == ExitCode.OK, doomed.said()
         target = State(tmp_path / f"target{number}")

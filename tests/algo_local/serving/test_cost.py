@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import socket
 import sys
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from algo_local.data.digests import SETTLED_SECONDS
+from algo_local.execution import process, process_tree
 from algo_local.opening import open_platform
 from algo_local.platform import Platform
 from algo_local.serving.connection import Connection, Fate, Service
@@ -115,3 +117,17 @@ def test_a_warm_call(counted: Counted) -> None:
     assert built_in.total() <= 300
     assert built_in["poll"] <= 3
     assert built_in["write"] == 1
+
+
+def test_processes_of_others_cost_a_warm_call_no_look_at_each_of_its_own(
+    counted: Counted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether a call has left processes behind is asked whenever the machine has new ones."""
+    counted.call()
+    numbers, asked = itertools.count(), list[int]()
+    monkeypatch.setattr(process, "newest_pid", lambda: b"%d" % next(numbers))
+    monkeypatch.setattr(process_tree, "is_running", lambda pid: asked.append(pid) or True)  # type: ignore[func-returns-value]
+    calls = [counted.call() for _ in range(3)]
+    assert next(numbers) >= 3
+    assert asked == []
+    assert min(built_in["open"] for _, built_in in calls) <= 6

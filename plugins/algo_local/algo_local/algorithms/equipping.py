@@ -28,7 +28,7 @@ class Equipment:
         self._database = database
         self._builder = builder
         self._root = root
-        self._known: set[Path] = set()
+        self._known: set[str] = set()  # as text, which is found faster
 
     def python_for(self, build: Build) -> Path:
         """The interpreter of a build, whose environment is there then.
@@ -39,7 +39,7 @@ class Equipment:
         Raises:
             PlatformError: if it is missing and cannot be made.
         """
-        if build.python in self._known:
+        if str(build.python) in self._known:
             return build.python
         python = self._made_here.get(build.python, build.python)
         if interpreter_of(python).environment and not python.exists() and build.source.is_dir():
@@ -49,7 +49,7 @@ class Equipment:
             with self._database.write() as rows:
                 values = [str(path.relative_to(self._root)) for path in (python, build.source, build.python)]
                 rows.execute("UPDATE builds SET python = ? WHERE source = ? AND python = ?", values)
-        self._known.add(python)
+        self._known.add(str(python))
         return python
 
     def _made(self, build: Build) -> Path:

@@ -31,16 +31,17 @@ class ConcurrencyLimit:
     def begin(self, account: str) -> None:
         """Count one more call. TooManyCalls at the limit."""
         with self._lock:
-            if self._running[account] >= CONCURRENT:
+            running = self._running.get(account, 0)
+            if running >= CONCURRENT:
                 raise _too_many()
-            self._running[account] += 1
+            self._running[account] = running + 1
 
     def end(self, account: str) -> None:
         """Count one call less."""
         with self._lock:
             self._running[account] -= 1
             if self._running[account] <= 0:
-                del self._running[account]
+                self._running.pop(account)
 
     def close(self) -> None:
         """Count none of the calls any more."""

@@ -21,7 +21,13 @@ from typing import Any
 from algo_local.execution.launch import AdoptedProcess, Launch, Started, leave, start
 from algo_local.execution.output import MAX_OUTPUT, CapturedOutput
 from algo_local.execution.payload import SHUTTING_DOWN, Failure, Outcome, Payload
-from algo_local.execution.process_tree import children, kill_marked, newest_pid, resident_bytes
+from algo_local.execution.process_tree import (
+    children,
+    children_and_zombies,
+    kill_marked,
+    newest_pid,
+    resident_bytes,
+)
 from algo_local.execution.protocol import CANNOT_RUN, decode_answer
 
 MAX_ANSWER = 96 << 20
@@ -231,7 +237,8 @@ class AlgorithmProcess:
         newest = newest_pid()
         if newest != self._newest:
             self._newest = newest
-            self._in_step = self._in_step and self._relatives() <= self._family
+            is_alone = self._relatives(children_and_zombies) <= self._family or self._relatives() <= self._family
+            self._in_step = self._in_step and is_alone
         return self._in_step
 
     def _remember_loaded(self) -> None:
@@ -248,11 +255,11 @@ class AlgorithmProcess:
             self._output.add(self._printed_loading)
         self._is_adopted = False
 
-    def _relatives(self) -> set[int]:
+    def _relatives(self, children_of: Callable[[int], set[int]] = children) -> set[int]:
         """The algorithm's process, its children, and those of its descendants whose own parent has ended."""
-        supervisors = children(self._process.pid) if self.launch.sandbox else {self._process.pid}
-        adopted = {child for supervisor in supervisors for child in children(supervisor)}
-        return adopted | {child for one in adopted for child in children(one)}
+        supervisors = children_of(self._process.pid) if self.launch.sandbox else {self._process.pid}
+        adopted = {child for supervisor in supervisors for child in children_of(supervisor)}
+        return adopted | {child for one in adopted for child in children_of(one)}
 
     def _take_answer(self) -> tuple[Payload | Failure, bool]:
         """The answer, and whether the process is in step: it read all input and wrote exactly one line."""

@@ -29,12 +29,17 @@ def newest_pid() -> bytes:
 
 def children(pid: int) -> set[int]:
     """The children of a process, without zombies."""
+    return {child for child in children_and_zombies(pid) if is_running(child)}
+
+
+def children_and_zombies(pid: int) -> set[int]:
+    """The children of a process, which is known sooner than who of them has ended."""
     found: set[int] = set()
     with contextlib.suppress(OSError):
         for thread in os.listdir(f"/proc/{pid}/task"):
             with contextlib.suppress(OSError), open(f"/proc/{pid}/task/{thread}/children", "rb", buffering=0) as file:
                 found.update(map(int, file.read().split()))
-    return {child for child in found if is_running(child)}
+    return found
 
 
 def resident_bytes(pid: int) -> int:

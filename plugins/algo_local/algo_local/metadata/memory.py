@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 WORTH_REMEMBERING = 32
 """Questions after which answers are remembered."""
@@ -41,7 +41,8 @@ class Memory:
                 self.clear()
             found[what] = answer
             return answer
-        return cast("_T", found[what])
+        known: _T = found[what]
+        return known
 
     def pinned(self) -> Pinned:
         """See `Database.pinned`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 
 from algo_core.errors import (
     AlgoError,
@@ -114,14 +115,14 @@ class Application:
     def _handled(self, request: Request, route: Route) -> Response:
         with self.platform.database.pinned():
             context = authorize(self.platform, request, route, trusted=self.trusted, address=self._address(request))
+            if context.operation.method not in _READING:
+                self.platform.check_writable()
             if context.operation.access.permission is Permission.READ_DATA:
                 return self._result(context)  # what may be read is found in the state in which that was allowed
         return self._result(context)
 
     def _result(self, context: RequestContext) -> Response:
         operation = context.operation
-        if operation.method not in _READING:
-            self.platform.check_writable()
         if operation.feature:
             from algo_local.web.features import check_feature
 
@@ -148,8 +149,12 @@ class Application:
 
     def _address(self, request: Request) -> str:
         """The address at which the client of a request reaches the platform."""
-        host = request.header("Host")
-        return f"{self._scheme}://{host}" if _HOST.fullmatch(host) else "local:"
+        return _address_of(self._scheme, request.header("Host"))
+
+
+@lru_cache(maxsize=64)
+def _address_of(scheme: str, host: str) -> str:
+    return f"{scheme}://{host}" if _HOST.fullmatch(host) else "local:"
 
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
