@@ -18,6 +18,7 @@ from support.postgresql import PostgresqlServer, database_of
 
 from algo_core.errors import AlgoError, ConfigError, ExitCode
 from algo_core.testing import Home
+from algo_local.data.connectors import Connectors
 from algo_local.metadata.accounts import Accounts
 from algo_local.metadata.database import Database
 from algo_local.metadata.postgresql import connections, schema
@@ -387,3 +388,12 @@ def test_people_are_listed_without_organizations(database: PostgresqlDatabase) -
         rows.execute("INSERT INTO accounts (name, created_at, id) VALUES ('jane', 1, '1')")
         rows.execute("INSERT INTO accounts (name, created_at, id, is_organization) VALUES ('acme', 1, '2', 1)")
     assert [account.name for account in Accounts(database).people()] == ["jane"]
+
+
+def test_the_default_connector_is_found(database: PostgresqlDatabase, tmp_path: Path) -> None:
+    with database.write() as rows:
+        rows.execute("INSERT INTO accounts (name, created_at, id) VALUES ('jane', 1, '1')")
+        for label, is_default in (("a", 0), ("b", 1)):
+            values = (label, label, is_default)
+            rows.execute("INSERT INTO connectors VALUES (?, 'jane', 's3', ?, '*', 1, ?, 1)", values)
+    assert Connectors(database, tmp_path).find("jane", "s3").label == "b"

@@ -117,7 +117,7 @@ class Connectors:
         with self._database.read() as rows:
             found = _rows(rows, "owner = ? AND scheme = ? AND label = ?", owner, scheme, label)
             if not found and not label:
-                found = _rows(rows, "owner = ? AND scheme = ? AND is_default", owner, scheme)
+                found = _rows(rows, "owner = ? AND scheme = ? AND is_default = 1", owner, scheme)
         if not found:
             raise NotFoundError(
                 f"No connector {name}: {owner} has not connected it (hosted data is data://)",
