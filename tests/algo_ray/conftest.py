@@ -43,7 +43,10 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def ray_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A head without processors, where platforms join, and two nodes that run algorithms."""
     before = dict(os.environ)
+    directory = tempfile.mkdtemp(prefix="r-", dir="/tmp")  # a short name: sockets below have room for about 100 bytes
+    os.mkdir(f"{directory}/ray")  # Ray notes its last cluster there, and does not make the directory for that
     os.environ.update(
+        RAY_TMPDIR=directory,
         RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0",  # loopback is loopback
         RAY_AUTH_MODE="token",
         RAY_AUTH_TOKEN=secrets.token_hex(32),
@@ -51,7 +54,6 @@ def ray_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     )
     from ray.cluster_utils import Cluster
 
-    directory = tempfile.mkdtemp(prefix="r-", dir="/tmp")  # a short name: sockets below have room for about 100 bytes
     found = Cluster(initialize_head=True, head_node_args={**NODE, "num_cpus": 0, "temp_dir": directory})
     try:
         for number in (1, 2):
