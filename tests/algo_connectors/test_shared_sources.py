@@ -182,7 +182,7 @@ def test_an_environment_is_made_once_with_the_python_of_the_build(
     there = elsewhere(built, tmp_path / "second")
     second.fetch_source(there)
     database: Any = None  # what is this machine's own is not recorded for all
-    equipment = Equipment(database, second, tmp_path / "second", is_alone=False)
+    equipment = Equipment(database, lambda: second, tmp_path / "second", is_alone=False)
     assert {equipment.python_for(there) for _ in range(3)} == {made[1][0] / "bin" / "python"}
     assert made[1][0] != there.python.parent.parent
     assert [text for _, text in made] == [made[0][1]] * 2

@@ -156,7 +156,7 @@ def damage_with_digest(exchange: Exchange) -> None:
     answer = exchange.answer()
     answer.headers.pop("etag", None)
     digest = base64.b64encode(hashlib.md5(answer.body).digest()).decode()
-    exchange.send(answer.changed(b"?" + answer.body[1:], content_md5=digest))
+    exchange.send(answer.changed(bytes([answer.body[0] ^ 1]) + answer.body[1:], content_md5=digest))
 
 
 def compress(exchange: Exchange) -> None:

@@ -255,7 +255,7 @@ class Platform:
         from algo_local.algorithms.equipping import Equipment
 
         is_alone = not (self.state.objects or self.state.metadata)
-        return Equipment(self.database, self.builder, self.root, is_alone=is_alone)
+        return Equipment(self.database, lambda: self.builder, self.root, is_alone=is_alone)
 
     @_Part
     def scms(self) -> Scms:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import sqlite3
 import subprocess
@@ -397,3 +398,30 @@ def test_the_default_connector_is_found(database: PostgresqlDatabase, tmp_path: 
             values = (label, label, is_default)
             rows.execute("INSERT INTO connectors VALUES (?, 'jane', 's3', ?, '*', 1, ?, 1)", values)
     assert Connectors(database, tmp_path).find("jane", "s3").label == "b"
+
+
+def test_a_connection_that_is_lost_while_the_pool_is_made_is_told_as_any_other(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect = psycopg.connect
+
+    def lost(**parameters: Any) -> Any:
+        connection = connect(**parameters)
+        execute = connection.execute
+
+        def execute_once(*statement: Any) -> Any:
+            result = execute(*statement)
+            with socket.socket(fileno=os.dup(connection.fileno())) as way:
+                way.shutdown(socket.SHUT_RDWR)
+            return result
+
+        connection.execute = execute_once  # type: ignore[method-assign]
+        return connection
+
+    with monkeypatch.context() as patched:
+        patched.setattr(connections.psycopg, "connect", lost)
+        with closing(PostgresqlDatabase(url)) as database:
+            with pytest.raises(StorageUnavailable):
+                count(database)
+            patched.undo()
+            assert count(database) == 0

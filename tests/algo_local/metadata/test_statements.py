@@ -21,8 +21,15 @@ from algo_local.metadata.sqlite import SqliteDatabase
 
 _PACKAGE = Path(algo_local.__file__).parent
 _BEGINS = re.compile(r"\s*(SELECT|INSERT INTO|UPDATE|DELETE FROM)\s")
-_ELSEWHERE = ("metadata/sqlite.py", "metadata/migrations.py", "metadata/postgresql/", "testing.py")
-"""Modules for one of the databases, and a test of both."""
+_ELSEWHERE = (
+    "metadata/sqlite.py",
+    "metadata/migrations.py",
+    "metadata/postgresql/",
+    "backups/journal.py",
+    "testing.py",
+)
+"""Modules for one of the databases, for a file of their own, and a test of both."""
+_ONLY_POSTGRESQL = "records/shared_presence.py:"
 _UNTYPED = {"42P18"}
 """The server's code for a value whose type only the caller knows."""
 
@@ -104,6 +111,8 @@ def test_sqlite_understands_all(tmp_path: Path) -> None:
     refused = []
     with closing(SqliteDatabase(tmp_path / "platform.sqlite3")) as database, database.read() as rows:
         for place, sql in STATEMENTS:
+            if place.startswith(_ONLY_POSTGRESQL):
+                continue
             try:
                 rows.execute(f"EXPLAIN {sql}", (None,) * sql.count("?"))
             except sqlite3.Error as error:

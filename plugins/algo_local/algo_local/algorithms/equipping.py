@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from algo_core.errors import PlatformError
 from algo_local.algorithms.build import Build, BuildError
-from algo_local.algorithms.builder import Builder
-from algo_local.algorithms.compilation import builds_run_code
 from algo_local.algorithms.environments import interpreter_of
-from algo_local.metadata.database import Database
+
+if TYPE_CHECKING:
+    from algo_local.algorithms.builder import Builder
+    from algo_local.metadata.database import Database
 
 VARIABLE = "ALGO_LOCAL_BUILD_CODE"
 
@@ -19,10 +22,12 @@ class Equipment:
     """The environments of builds, looked for once in a process.
 
     Unless the platform `is_alone` on this machine, an environment of another name is this machine's own matter: equal
-    requirements have other names where the interpreter is another.
+    requirements have other names where the interpreter is another. `builder` is asked for when one has to be made.
     """
 
-    def __init__(self, database: Database, builder: Builder, root: Path, *, is_alone: bool = True) -> None:
+    def __init__(
+        self, database: Database, builder: Callable[[], Builder], root: Path, *, is_alone: bool = True
+    ) -> None:
         self._is_alone = is_alone
         self._made_here: dict[Path, Path] = {}
         self._database = database
@@ -53,9 +58,11 @@ class Equipment:
         return python
 
     def _made(self, build: Build) -> Path:
+        from algo_local.algorithms.compilation import builds_run_code
+
         run_code = builds_run_code(os.environ)
         try:
-            return self._builder.equip(build, run_code=run_code)
+            return self._builder().equip(build, run_code=run_code)
         except (BuildError, OSError) as error:
             hint = getattr(error, "hint", None) or ""
             if not run_code:

@@ -92,7 +92,7 @@ def migrate(app: App, source: str | None, target: str | None, reopen: bool) -> N
         app.output.info(
             f"Moved to {end}: {moved.rows} rows and {moved.files} files ({human(moved.size)})\nDigest: {moved.digest}"
         )
-        app.output.info(f"Serve it there: algo local serve{_options(end)}")
+        app.output.info(f"Serve it there: {_command(end)}")
     if moved.running:
         app.output.warn(f"{moved.running} calls were running: they end where they began, and are lost to {end}")
     for name in moved.missing:
@@ -112,6 +112,7 @@ def _reopen(app: App, state: State) -> None:
         app.output.info(f"{state} can be changed{' again' if was_stopped else '; it was not moved'}")
 
 
-def _options(state: State) -> str:
-    words = [f" --{name} URL" for name in ("metadata", "objects") if getattr(state, name)]
-    return "".join(words) or f", with ALGO_LOCAL_ROOT={state.root}"
+def _command(state: State) -> str:
+    """The command line that serves a state."""
+    urls = [f"--{name} URL" for name in ("metadata", "objects") if getattr(state, name)]
+    return " ".join(["algo local serve", *urls]) if urls else f"ALGO_LOCAL_ROOT={state.root} algo local serve"

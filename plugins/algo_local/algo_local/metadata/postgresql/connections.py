@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import psycopg
 import sqlalchemy
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.pool import PoolProxiedConnection
 
@@ -86,8 +87,11 @@ class Connections:
                     f"All {MOST} connections of this process to {place(self._url)} are in use",
                     "Try again in a moment",
                 ) from error
-            except psycopg.Error as error:
-                failure = connection_failure(error, self._url)
+            except (psycopg.Error, DBAPIError) as error:  # the pool asks a new server a few questions itself
+                cause = error if isinstance(error, psycopg.Error) else error.orig
+                if not isinstance(cause, psycopg.Error):
+                    raise
+                failure = connection_failure(cause, self._url)
                 if isinstance(failure, ConfigError) or time.monotonic() + pause > deadline or not self._is_known:
                     raise failure from None  # its context may show the URL
             time.sleep(pause)
