@@ -20,7 +20,7 @@ from algo_connectors.azure.direct_client import DirectBlobClient
 from algo_connectors.azureblob import AzureStorage
 from algo_connectors.common import clock
 from algo_connectors.common.opening import open_store
-from algo_core.errors import AlgoError, AuthError, ConfigError, NotFoundError, PlatformError
+from algo_core.errors import AlgoError, AuthError, ConfigError, NotFoundError, PermissionDenied, PlatformError
 from algo_core.storage.uri import DataUri
 from algo_core.testing import FakePlatform, FakeResponse
 
@@ -179,3 +179,11 @@ def test_a_missing_container_is_named(azureblob: Store) -> None:
     with pytest.raises(NotFoundError) as error:
         open_store("azureblob", options).read_small(DataUri("azureblob", "nowhere/a"), 10)
     assert "no such container" in error.value.message
+
+
+@pytest.mark.parametrize("secret", [{"account_key": KEY}, {"account_key": "", "sas_token": "sv=2021-12-02&sig=none"}])
+def test_a_wrong_secret_says_what_to_check(azureblob: Store, secret: dict[str, str]) -> None:
+    options = {name: value for name, value in {**azureblob.options, **secret}.items() if value}
+    with pytest.raises(PermissionDenied) as error:
+        open_store("azureblob", options).read_small(DataUri("azureblob", "a"), 10)
+    assert "Check account_key or sas_token in [connectors.azureblob]" in str(error.value.hint)

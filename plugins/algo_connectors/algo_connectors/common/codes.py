@@ -51,6 +51,9 @@ CODES = {
     "InvalidToken": _EXPIRED,
     "AccessDenied": _DENIED,
     "AllAccessDisabled": _DENIED,
+    "AuthorizationFailure": Meaning(
+        PermissionDenied, "Check account_key or sas_token in {table}, and the network rules of the account"
+    ),
     "AuthorizationPermissionMismatch": _DENIED,
     "PermanentRedirect": _REGION,
     "TemporaryRedirect": _REGION,
