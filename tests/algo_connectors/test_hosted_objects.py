@@ -50,6 +50,7 @@ class TestInMemory(_Stored):
     """A file system of fsspec, whose directories have to be made."""
 
     compares = False
+    atomic = False
 
     @pytest.fixture(autouse=True)
     def _opened(self) -> None:

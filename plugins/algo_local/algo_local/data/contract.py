@@ -62,6 +62,9 @@ class ObjectsContract:
     writers = 4
     """Writers that do so at once."""
 
+    atomic = True
+    """Whether a reader sees the old file or the new one while it is being replaced."""
+
     def make(self, place: Path) -> Objects:
         """Objects of which the state is at a place; the same for the same place, as another process would open it."""
         raise NotImplementedError
@@ -392,7 +395,8 @@ class ObjectsContract:
                     writing.result()
             finally:
                 done.set()
-            assert seen.result() <= {content[:1] + str(len(content)).encode() for content in contents}
+            assert get(another, directory, "f") in contents
+            assert not self.atomic or seen.result() <= {content[:1] + str(len(content)).encode() for content in contents}
 
     def test_digests_are_kept_by_paths_of_one_directory(self, objects: Objects, directory: str) -> None:
         path = objects.relative(directory)
