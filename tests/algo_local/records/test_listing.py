@@ -111,7 +111,7 @@ OFFERED = [
 
 
 @pytest.fixture
-def filled(platform: Platform) -> Platform:
+def with_calls(platform: Platform) -> Platform:
     with platform.database.write() as rows:
         rows.execute(_FILL)
     if platform.state.metadata:
@@ -142,10 +142,10 @@ class Explained:
             self._look(below)
 
 
-def test_a_page_reads_no_more_than_it_shows_wherever_it_is(filled: Platform, metadata_url: str | None) -> None:
+def test_a_page_reads_no_more_than_it_shows_wherever_it_is(with_calls: Platform, metadata_url: str | None) -> None:
     """Each branch of a query reads a page at most, and a few calls of the same moment; SQLite counts its own steps."""
     limit = PAGE + 1
-    with filled.database.read() as rows:
+    with with_calls.database.read() as rows:
         for question in (each._replace(**place) for each in OFFERED for place in _PLACES):
             if metadata_url:
                 explained = Explained(rows)
