@@ -71,7 +71,7 @@ def migrate(app: App, source: str | None, target: str | None, reopen: bool) -> N
     begin = state_of(source) if source else State.of()
     if reopen:
         if target:
-            raise UsageError("--reopen cannot be combined with --to", "Name the platform with --from, or by the environment")
+            raise UsageError("--reopen cannot be combined with --to", "Name the old state with --from")
         _reopen(app, begin)
         return
     if not target:
