@@ -99,7 +99,11 @@ def refused(root: click.Command, words: list[str]) -> str:
         given, rest, _ = command.make_parser(ctx).parse_args(words)
     except click.UsageError as error:
         return error.format_message()
-    missing = [param.name for param in command.params if param.required and not given.get(str(param.name))]
+    missing = [
+        param.name
+        for param in command.params
+        if param.required and not isinstance(given.get(str(param.name)), (str, tuple))
+    ]
     return f"missing: {missing}" if missing else f"not taken: {rest}" if rest and not ctx.allow_extra_args else ""
 
 
