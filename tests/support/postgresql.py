@@ -121,6 +121,14 @@ class PostgresqlServer:
             connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
         return self.url(name)
 
+    def copy(self, url: str) -> str:
+        """The URL of a copy of a database, whose connections end."""
+        name = database_of(url)
+        with self.administration() as connection:
+            query = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = %s"
+            connection.execute(query, (name,))
+        return self.create(name)
+
     def lend(self) -> str:
         """The URL of a database with the platform's schema and no rows; for `take_back`, which is cheaper than `drop`."""
         if not self._made:
