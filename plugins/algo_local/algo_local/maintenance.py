@@ -87,7 +87,7 @@ def renew_key(state: State) -> None:
     Raises:
         AlgoError: if the database cannot be changed, or the key not be used.
     """
-    from algo_local.vault import Vault
+    from algo_local.metadata.vault import Vault
 
     with contextlib.closing(open_database(state)) as database:
         Vault(state.root, database).renew()

@@ -47,8 +47,8 @@ if TYPE_CHECKING:
     from algo_local.metadata.schedules import Schedules
     from algo_local.metadata.scms import Scms
     from algo_local.metadata.secrets import Secrets
+    from algo_local.metadata.vault import Vault
     from algo_local.records.recorder import Recorder
-    from algo_local.vault import Vault
     from algo_local.webhooks.deliverer import Deliverer
 
 OWN_PARTS = (
@@ -151,7 +151,7 @@ class Platform:
     def _check_key(self, database: Database, noted: str | None) -> None:
         """Refuse a key that does not fit before anything is encrypted with it."""
         if noted is not None or os.environ.get(KEY_VARIABLE) or (self.root / KEY_FILE).exists():
-            from algo_local.vault import Vault
+            from algo_local.metadata.vault import Vault
 
             Vault(self.root, database).check(noted)
 
@@ -576,7 +576,7 @@ class Platform:
 
     @_Part
     def _vault(self) -> Vault:
-        from algo_local.vault import Vault
+        from algo_local.metadata.vault import Vault
 
         return Vault(self.root, self.database)
 
