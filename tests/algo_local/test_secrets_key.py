@@ -179,13 +179,13 @@ class TestSeveralMachines:
     """Directories of their own over one database."""
 
     @pytest.fixture
-    def machine(self, postgresql: PostgresqlServer, tmp_path: Path) -> Iterator[Callable[[str], State]]:
+    def state_at(self, postgresql: PostgresqlServer, tmp_path: Path) -> Iterator[Callable[[str], State]]:
         url = postgresql.lend()
         yield lambda name: State(tmp_path / name, url)
         postgresql.take_back(url)
 
-    def test_the_first_that_serves_makes_the_key_and_others_need_it(self, machine: Callable[[str], State]) -> None:
-        one, two = machine("one"), machine("two")
+    def test_the_first_that_serves_makes_the_key_and_others_need_it(self, state_at: Callable[[str], State]) -> None:
+        one, two = state_at("one"), state_at("two")
         with closing(Platform(two)) as early, closing(Platform(one)) as first:
             assert early.account
             first.ensure_key()
@@ -200,8 +200,8 @@ class TestSeveralMachines:
         shutil.copy(one.root / KEY_FILE, two.root / KEY_FILE)
         assert kept(two) == {"TOKEN": "hush"}
 
-    def test_machines_that_begin_at_once_have_one_key(self, machine: Callable[[str], State]) -> None:
-        platforms = [Platform(machine(str(number))) for number in range(4)]
+    def test_machines_that_begin_at_once_have_one_key(self, state_at: Callable[[str], State]) -> None:
+        platforms = [Platform(state_at(str(number))) for number in range(4)]
 
         def begin(platform: Platform) -> bool:
             try:
@@ -217,21 +217,21 @@ class TestSeveralMachines:
         for platform in platforms:
             platform.close()
 
-    def test_a_database_of_before_is_not_encrypted_with_a_second_key(self, machine: Callable[[str], State]) -> None:
-        with closing(Platform(machine("one"))) as platform:
+    def test_a_database_of_before_is_not_encrypted_with_a_second_key(self, state_at: Callable[[str], State]) -> None:
+        with closing(Platform(state_at("one"))) as platform:
             keep(platform)
-        forget_check(machine("one"))
-        with closing(Platform(machine("two"))) as platform, pytest.raises(ConfigError, match="is missing: "):
+        forget_check(state_at("one"))
+        with closing(Platform(state_at("two"))) as platform, pytest.raises(ConfigError, match="is missing: "):
             platform.ensure_key()
-        (machine("two").root / KEY_FILE).write_bytes(OTHER)
+        (state_at("two").root / KEY_FILE).write_bytes(OTHER)
         with pytest.raises(ConfigError, match="is not the key"):
-            kept(machine("two"))
-        assert kept(machine("one")) == {"TOKEN": "hush"}
+            kept(state_at("two"))
+        assert kept(state_at("one")) == {"TOKEN": "hush"}
 
     def test_serving_and_commands_refuse_and_say_what_to_copy(
-        self, machine: Callable[[str], State], algo_home: Home
+        self, state_at: Callable[[str], State], algo_home: Home
     ) -> None:
-        one, two = machine("one"), machine("two")
+        one, two = state_at("one"), state_at("two")
         with closing(Platform(one)) as platform:
             platform.ensure_key()
         assert one.metadata
@@ -251,12 +251,12 @@ class TestSeveralMachines:
         with pytest.raises(ConfigError, match="is not the key"):
             kept(one)
 
-    def test_a_platform_is_put_into_another_directory_with_its_key(self, machine: Callable[[str], State]) -> None:
+    def test_a_platform_is_put_into_another_directory_with_its_key(self, state_at: Callable[[str], State]) -> None:
         """What has the database's rows needs nothing else."""
-        with closing(Platform(machine("one"))) as platform:
+        with closing(Platform(state_at("one"))) as platform:
             keep(platform)
-        moved = replace(machine("one"), root=machine("two").root)
-        shutil.copytree(machine("one").root, moved.root)
+        moved = replace(state_at("one"), root=state_at("two").root)
+        shutil.copytree(state_at("one").root, moved.root)
         assert kept(moved) == {"TOKEN": "hush"}
         with closing(Platform(moved)) as platform:
             assert Metadata(platform.database).settings(KEY_CHECK, "nothing").keys() == {KEY_CHECK}
