@@ -48,7 +48,7 @@ def forget_check(state: State) -> None:
 
 
 @pytest.fixture
-def state(root: Path) -> State:
+def secretive(root: Path) -> State:
     """Of a platform with a secret."""
     state = State.of()
     with closing(Platform(state)) as platform:
@@ -69,16 +69,16 @@ def state(root: Path) -> State:
     ],
 )
 @pytest.mark.parametrize("noted", [True, False])
-def test_a_key_that_does_not_fit_is_refused(state: State, content: bytes | None, told: str, noted: bool) -> None:
+def test_a_key_that_does_not_fit_is_refused(secretive: State, content: bytes | None, told: str, noted: bool) -> None:
     if not noted:
-        forget_check(state)
-    file = state.root / KEY_FILE
+        forget_check(secretive)
+    file = secretive.root / KEY_FILE
     right = file.read_bytes()
     file.unlink()
     if content is not None:
         file.write_bytes(content)
     is_known = noted or content is not None
-    with closing(Platform(state)) as platform, pytest.raises(ConfigError) as caught:
+    with closing(Platform(secretive)) as platform, pytest.raises(ConfigError) as caught:
         if not is_known:  # nothing is encrypted before it is known whether this machine may
             assert platform.account
             keep(platform, "OTHER")
@@ -88,85 +88,90 @@ def test_a_key_that_does_not_fit_is_refused(state: State, content: bytes | None,
     assert file.exists() == (content is not None), "no key was made"
     assert all(word in str(caught.value.hint) for word in ("algo local reset --secrets",))
     file.write_bytes(right + b"\n")
-    assert kept(state) == {"TOKEN": "hush"}
+    assert kept(secretive) == {"TOKEN": "hush"}
     assert not noted or right.decode() not in str(caught.value)
 
 
-def test_the_key_may_come_by_the_environment(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = state.root / KEY_FILE
+def test_the_key_may_come_by_the_environment(secretive: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = secretive.root / KEY_FILE
     right = file.read_text()
     monkeypatch.setenv(KEY_VARIABLE, OTHER.decode())
     with pytest.raises(ConfigError, match=f"{KEY_VARIABLE} is not the key") as caught:
-        kept(state)
+        kept(secretive)
     assert OTHER.decode() not in f"{caught.value} {caught.value.hint}"
     monkeypatch.setenv(KEY_VARIABLE, "no key, hush")
     with pytest.raises(ConfigError, match=f"{KEY_VARIABLE} cannot be used") as caught:
-        kept(state)
+        kept(secretive)
     assert "hush" not in f"{caught.value} {caught.value.hint}"
     monkeypatch.setenv(KEY_VARIABLE, f"{right}\n")
     file.unlink()
-    assert kept(state) == {"TOKEN": "hush"}
+    assert kept(secretive) == {"TOKEN": "hush"}
     assert not file.exists()
     file.write_bytes(OTHER)
-    assert kept(state) == {"TOKEN": "hush"}, "the variable comes first"
+    assert kept(secretive) == {"TOKEN": "hush"}, "the variable comes first"
     monkeypatch.setenv(KEY_VARIABLE, " ")
     with pytest.raises(ConfigError, match="is not the key"):
-        kept(state)
+        kept(secretive)
 
 
-def test_what_is_derived_is_the_same_wherever_the_key_comes_from(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
-    with closing(Platform(state)) as platform:
+def test_what_is_derived_is_the_same_wherever_the_key_comes_from(
+    secretive: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(Platform(secretive)) as platform:
         derived = platform.webhook_secret("jane")
-    monkeypatch.setenv(KEY_VARIABLE, (state.root / KEY_FILE).read_text() + "\n")
-    with closing(Platform(state)) as platform:
+    monkeypatch.setenv(KEY_VARIABLE, (secretive.root / KEY_FILE).read_text() + "\n")
+    with closing(Platform(secretive)) as platform:
         assert platform.webhook_secret("Jane") == derived
 
 
-def test_a_key_of_before_is_noted_at_the_first_start(state: State) -> None:
-    forget_check(state)
-    with closing(Platform(state)) as platform:
+def test_a_key_of_before_is_noted_at_the_first_start(secretive: State) -> None:
+    forget_check(secretive)
+    with closing(Platform(secretive)) as platform:
         noted = platform.metadata.setting(KEY_CHECK)
     assert noted
-    assert (state.root / KEY_FILE).read_text() not in noted
-    (state.root / KEY_FILE).write_bytes(OTHER)
+    assert (secretive.root / KEY_FILE).read_text() not in noted
+    (secretive.root / KEY_FILE).write_bytes(OTHER)
     with pytest.raises(ConfigError, match="is not the key"):
-        kept(state)
+        kept(secretive)
 
 
-def test_a_key_that_has_encrypted_something_is_the_right_one(state: State) -> None:
+def test_a_key_that_has_encrypted_something_is_the_right_one(secretive: State) -> None:
     """Some secrets may be of a key before it, which the platform did without."""
-    with closing(Platform(state)) as platform:
+    with closing(Platform(secretive)) as platform:
         keep(platform, "OTHER")
         with platform.database.write() as rows:
             rows.execute("UPDATE secrets SET value = ? WHERE secret_key = 'TOKEN'", (b"of another",))
-    forget_check(state)
-    with closing(Platform(state)) as platform, pytest.raises(PlatformError, match="is not the key that encrypted it"):
+    forget_check(secretive)
+    with (
+        closing(Platform(secretive)) as platform,
+        pytest.raises(PlatformError, match="is not the key that encrypted it"),
+    ):
         platform.secrets.environment(algorithm(platform))
 
 
 @pytest.mark.parametrize("noted", ["", "[]", "7", "null", '["ü", 1]', "[[], {}]", '{"a": 1, "b": 2}'])
-def test_a_damaged_note_is_refused_as_another_key(state: State, noted: str) -> None:
-    with closing(Platform(state)) as platform, platform.database.write() as rows:
+def test_a_damaged_note_is_refused_as_another_key(secretive: State, noted: str) -> None:
+    with closing(Platform(secretive)) as platform, platform.database.write() as rows:
         rows.execute("UPDATE settings SET value = ? WHERE name = ?", (noted, KEY_CHECK))
     with pytest.raises(ConfigError, match="is not the key"):
-        kept(state)
+        kept(secretive)
 
 
 @pytest.mark.parametrize("is_there", [True, False])
-def test_a_lost_key_is_given_up(state: State, is_there: bool) -> None:
-    file = state.root / KEY_FILE
+def test_a_lost_key_is_given_up(secretive: State, is_there: bool) -> None:
+    file = secretive.root / KEY_FILE
     file.unlink()
     if is_there:
         file.write_bytes(OTHER)
-    renew_key(state)
+    renew_key(secretive)
     assert not is_there or file.read_bytes() == OTHER
-    with closing(Platform(state)) as platform:
+    with closing(Platform(secretive)) as platform:
         keep(platform, "NEW")
         with pytest.raises(PlatformError, match="is not the key that encrypted it"):
             platform.secrets.environment(algorithm(platform))
         (lost,) = [secret for secret in platform.secrets.of(algorithm(platform)) if secret.secret_key == "TOKEN"]
         platform.secrets.edit(algorithm(platform), lost.id, {}, "again")
-    assert kept(state) == {"NEW": "hush", "TOKEN": "again"}
+    assert kept(secretive) == {"NEW": "hush", "TOKEN": "again"}
 
 
 def test_a_platform_without_secrets_has_no_key(root: Path) -> None:
