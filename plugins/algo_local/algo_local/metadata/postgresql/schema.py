@@ -26,7 +26,7 @@ VERSION_TABLE = "algo_schema"
 MIGRATION_LOCK = 0x616C676F_00000001
 """Key of the advisory lock under which the schema is changed: "algo", 1."""
 
-OWN_TABLES = frozenset({VERSION_TABLE, "changes", "writers", "front_ends"})
+OWN_TABLES = frozenset({VERSION_TABLE, "changes", "writers", "front_ends", "repositories", "builders"})
 """Tables that exist on a server only."""
 
 _EXPECTED = frozenset(
