@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from algo_core.files import replacing
 from algo_core.locks import locked
-from algo_local.algorithms.archives import FILE, LINK, PROGRAM, TreeEntry, checked_name
 from algo_local.algorithms.fetching import fetch
 from algo_local.algorithms.repository_files import branches_of, bring_to, copy_to
+from algo_local.algorithms.source_trees.archives import FILE, LINK, PROGRAM, TreeEntry, checked_name
 from algo_local.error_codes import ErrorCode
 from algo_local.refusals import Invalid, Missing, StorageUnavailable
 from algo_local.trees import remove_abandoned, remove_tree
