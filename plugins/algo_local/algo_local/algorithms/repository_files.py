@@ -87,6 +87,8 @@ def unpack(file: BinaryIO, path: Path) -> None:
             target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             with open(target, "xb") as copy:
                 shutil.copyfileobj(cast("BinaryIO", archive.extractfile(member)), copy, _BLOCK)
+    if not (path / "HEAD").exists():
+        raise ValueError("it has no HEAD")
 
 
 def copy_to(path: Path, target: Path) -> None:
