@@ -48,8 +48,8 @@ Machine = Callable[..., Platform]
 
 
 @pytest.fixture
-def machine(postgresql: PostgresqlServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
-    """The platform of a machine with a directory of its own: `machine("one")`."""
+def machine_at(postgresql: PostgresqlServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
+    """The platform of a machine with a directory of its own: `machine_at("one")`."""
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("LOGNAME", "jane")
     monkeypatch.setenv("ALGO_LOCAL_SANDBOX", "off")
@@ -71,8 +71,8 @@ def machine(postgresql: PostgresqlServer, tmp_path: Path, monkeypatch: pytest.Mo
 
 
 @pytest.fixture
-def algorithm(machine: Machine) -> Algorithm:
-    platform = machine("one")
+def shared_algorithm(machine_at: Machine) -> Algorithm:
+    platform = machine_at("one")
     platform.metadata.ensure_account("alice")
     return create(platform.registry, "alice", "New", SETTINGS)
 
@@ -92,35 +92,39 @@ def stored(platform: Platform) -> list[str]:
     return platform.objects.names(REPOSITORIES)
 
 
-def test_what_one_machine_commits_all_others_have(machine: Machine, algorithm: Algorithm) -> None:
-    one, two = machine("one"), machine("two")
-    first = commit(two, algorithm, "first")
-    assert one.repositories.newest(algorithm) == first
-    assert commit(one, algorithm, "first") == first, "equal files are the same commit"
-    second = commit(one, algorithm, "second")
-    with two.repositories.checkout(algorithm, second) as directory:
+def test_what_one_machine_commits_all_others_have(machine_at: Machine, shared_algorithm: Algorithm) -> None:
+    one, two = machine_at("one"), machine_at("two")
+    first = commit(two, shared_algorithm, "first")
+    assert one.repositories.newest(shared_algorithm) == first
+    assert commit(one, shared_algorithm, "first") == first, "equal files are the same commit"
+    second = commit(one, shared_algorithm, "second")
+    with two.repositories.checkout(shared_algorithm, second) as directory:
         assert (directory / "src" / "New.py").read_text() == "second"
-    assert messages(machine("three"), algorithm) == messages(one, algorithm) == ["Initial commit", "first", "second"]
+    assert (
+        messages(machine_at("three"), shared_algorithm)
+        == messages(one, shared_algorithm)
+        == ["Initial commit", "first", "second"]
+    )
     assert len(stored(one)) == 1, "older states are removed"
-    copies = [{name: (each.root / "repositories" / f"{algorithm.id}.git" / name).read_bytes() for name in content_of(
-        each.repositories.path(algorithm.id))} for each in (one, two, machine("three"))]  # fmt: skip
+    copies = [{name: (each.root / "repositories" / f"{shared_algorithm.id}.git" / name).read_bytes() for name in content_of(
+        each.repositories.path(shared_algorithm.id))} for each in (one, two, machine_at("three"))]  # fmt: skip
     assert copies[0] == copies[1] == copies[2]
     assert not list(one.root.glob("repositories/.*")), "no drafts are left"
 
 
 def test_a_copy_that_is_current_costs_one_row_and_no_request(
-    machine: Machine, algorithm: Algorithm, monkeypatch: pytest.MonkeyPatch
+    machine_at: Machine, shared_algorithm: Algorithm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one = machine("one")
-    commit(one, algorithm, "first")
+    one = machine_at("one")
+    commit(one, shared_algorithm, "first")
     for name in ("open", "receive", "place", "info"):
         monkeypatch.setattr(one.objects, name, None)
-    assert messages(one, algorithm) == ["Initial commit", "first"]
-    commit(one, algorithm, "first")  # which changes nothing
+    assert messages(one, shared_algorithm) == ["Initial commit", "first"]
+    commit(one, shared_algorithm, "first")  # which changes nothing
 
 
-def test_of_changes_at_once_none_is_lost(machine: Machine, algorithm: Algorithm) -> None:
-    platforms = [machine("one"), machine("two"), machine("two")]
+def test_of_changes_at_once_none_is_lost(machine_at: Machine, shared_algorithm: Algorithm) -> None:
+    platforms = [machine_at("one"), machine_at("two"), machine_at("two")]
     begin = threading.Barrier(len(platforms))
     failures: list[BaseException] = []
 
@@ -128,7 +132,7 @@ def test_of_changes_at_once_none_is_lost(machine: Machine, algorithm: Algorithm)
         try:
             begin.wait(60)
             for turn in range(2):
-                commit(platforms[number], algorithm, f"{number} {turn}")
+                commit(platforms[number], shared_algorithm, f"{number} {turn}")
         except BaseException as error:
             failures.append(error)
 
@@ -138,7 +142,7 @@ def test_of_changes_at_once_none_is_lost(machine: Machine, algorithm: Algorithm)
     for thread in threads:
         thread.join()
     assert failures == []
-    found = [messages(platform, algorithm) for platform in platforms]
+    found = [messages(platform, shared_algorithm) for platform in platforms]
     assert found[0][0] == "Initial commit"
     assert sorted(found[0][1:]) == sorted(f"{number} {turn}" for number in range(3) for turn in range(2))
     assert all(each == found[0] for each in found)
@@ -146,16 +150,16 @@ def test_of_changes_at_once_none_is_lost(machine: Machine, algorithm: Algorithm)
 
 
 def test_who_is_always_overtaken_is_told(
-    machine: Machine, algorithm: Algorithm, monkeypatch: pytest.MonkeyPatch
+    machine_at: Machine, shared_algorithm: Algorithm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one = machine("one")
-    commit(one, algorithm, "first")
+    one = machine_at("one")
+    commit(one, shared_algorithm, "first")
     monkeypatch.setattr(repositories_module, "_TRIES", 3)
     monkeypatch.setattr(SharedRepositories, "replace", lambda *given: False)
     with pytest.raises(StorageUnavailable, match="alice/New all the time"):
-        commit(one, algorithm, "second")
+        commit(one, shared_algorithm, "second")
     monkeypatch.undo()
-    assert messages(one, algorithm) == ["Initial commit", "first"]
+    assert messages(one, shared_algorithm) == ["Initial commit", "first"]
     assert len(stored(one)) == 1
 
 
@@ -171,10 +175,10 @@ DEATHS = {
 
 
 def test_a_machine_that_dies_leaves_the_old_state_or_the_new_one(
-    machine: Machine, algorithm: Algorithm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    machine_at: Machine, shared_algorithm: Algorithm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The store is in memory, so that the dying machine is one that goes no further, with what a dead one leaves."""
-    one, two, three = (machine(name) for name in ("one", "two", "three"))
+    one, two, three = (machine_at(name) for name in ("one", "two", "three"))
     expected = ["Initial commit"]
     monkeypatch.setattr(shared_repositories, "UNNAMED_SECONDS", 3600)
 
@@ -182,7 +186,7 @@ def test_a_machine_that_dies_leaves_the_old_state_or_the_new_one(
         pass
 
     for death, (owner, name, is_before, is_done) in DEATHS.items():
-        assert messages(two, algorithm) == expected, death
+        assert messages(two, shared_algorithm) == expected, death
         whole: Any = getattr(owner, name)
 
         def die(*given: Any, whole: Any = whole, is_before: bool = is_before, **options: Any) -> Any:
@@ -194,39 +198,41 @@ def test_a_machine_that_dies_leaves_the_old_state_or_the_new_one(
         with monkeypatch.context() as patch:
             patch.setattr(owner, name, die)
             with pytest.raises(Dead):
-                commit(two, algorithm, death)
+                commit(two, shared_algorithm, death)
         shutil.rmtree(two.root / "repositories")
         (tmp_path / "left").rename(two.root / "repositories")
         expected += [death] if is_done else []
         for platform in (three, one, two):
-            assert messages(platform, algorithm) == expected, death
-        commit(two, algorithm, f"after {death}")
+            assert messages(platform, shared_algorithm) == expected, death
+        commit(two, shared_algorithm, f"after {death}")
         expected.append(f"after {death}")
     monkeypatch.setattr(shared_repositories, "UNNAMED_SECONDS", -60)
     Pruning(one).run()
     assert len(stored(one)) == 1
-    assert messages(machine("four"), algorithm) == expected
+    assert messages(machine_at("four"), shared_algorithm) == expected
 
 
 def test_what_may_still_be_named_is_not_pruned(
-    machine: Machine, algorithm: Algorithm, monkeypatch: pytest.MonkeyPatch
+    machine_at: Machine, shared_algorithm: Algorithm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one = machine("one")
-    commit(one, algorithm, "first")
+    one = machine_at("one")
+    commit(one, shared_algorithm, "first")
     shared = one.shared_repositories
     assert shared
-    name = shared.keep(one.repositories.path(algorithm.id))
+    name = shared.keep(one.repositories.path(shared_algorithm.id))
     Pruning(one).run()
     assert name in stored(one)
     now = time.time() - shared_repositories.UNNAMED_SECONDS
-    assert not shared.replace(algorithm.id, shared.current(algorithm.id), name, now), "it may be gone by then"
+    assert not shared.replace(shared_algorithm.id, shared.current(shared_algorithm.id), name, now), (
+        "it may be gone by then"
+    )
     monkeypatch.setattr(shared_repositories, "UNNAMED_SECONDS", -60)
     listed = [removed.name for removed in Pruning(one, dry_run=True).run()]
     assert [each for each in listed if REPOSITORIES in each] == [f"shared repositories/{name}"]
     assert name in stored(one)
     Pruning(one).run()
     assert name not in stored(one)
-    assert messages(machine("two"), algorithm) == ["Initial commit", "first"]
+    assert messages(machine_at("two"), shared_algorithm) == ["Initial commit", "first"]
 
 
 def archive(**members: Any) -> bytes:
@@ -275,59 +281,59 @@ def test_what_is_stored_is_not_believed(content: bytes, tmp_path: Path) -> None:
     assert not Path("/tmp/outside-of-a-repository").exists()
 
 
-def test_a_repository_that_is_gone_from_the_store_is_named(machine: Machine, algorithm: Algorithm) -> None:
-    one, two = machine("one"), machine("two")
-    commit(one, algorithm, "first")
+def test_a_repository_that_is_gone_from_the_store_is_named(machine_at: Machine, shared_algorithm: Algorithm) -> None:
+    one, two = machine_at("one"), machine_at("two")
+    commit(one, shared_algorithm, "first")
     (name,) = stored(one)
     one.objects.remove(REPOSITORIES, name)
     with pytest.raises(StorageUnavailable, match=f"not in the object store: {name}"):
-        commit(two, algorithm, "second")
-    commit(one, algorithm, "second")  # who has a copy stores it again with the next change
-    assert messages(two, algorithm) == ["Initial commit", "first", "second"]
+        commit(two, shared_algorithm, "second")
+    commit(one, shared_algorithm, "second")  # who has a copy stores it again with the next change
+    assert messages(two, shared_algorithm) == ["Initial commit", "first", "second"]
 
 
-def test_repositories_from_before_the_object_store_are_shared(machine: Machine, algorithm: Algorithm) -> None:
-    platform = machine("one", shares=False)
-    commit(platform, algorithm, "before")
+def test_repositories_from_before_the_object_store_are_shared(machine_at: Machine, shared_algorithm: Algorithm) -> None:
+    platform = machine_at("one", shares=False)
+    commit(platform, shared_algorithm, "before")
     assert not list(platform.root.glob("repositories/*.shared")), "alone it is as it was"
-    machine("one").share_builds()
-    assert messages(machine("two"), algorithm) == ["Initial commit", "before"]
+    machine_at("one").share_builds()
+    assert messages(machine_at("two"), shared_algorithm) == ["Initial commit", "before"]
 
 
 def test_a_deleted_algorithm_leaves_nothing(
-    machine: Machine, algorithm: Algorithm, monkeypatch: pytest.MonkeyPatch
+    machine_at: Machine, shared_algorithm: Algorithm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one, two = machine("one"), machine("two")
-    commit(one, algorithm, "first")
-    messages(two, algorithm)
-    delete_algorithm(one, algorithm, by="alice")
+    one, two = machine_at("one"), machine_at("two")
+    commit(one, shared_algorithm, "first")
+    messages(two, shared_algorithm)
+    delete_algorithm(one, shared_algorithm, by="alice")
     assert stored(one) == []
-    assert not list((one.root / "repositories").glob(f"{algorithm.id}.*"))
+    assert not list((one.root / "repositories").glob(f"{shared_algorithm.id}.*"))
     with pytest.raises(Missing):
-        commit(two, algorithm, "second")
+        commit(two, shared_algorithm, "second")
     Pruning(two).run()
-    assert two.repositories.path(algorithm.id).is_dir(), "it may be one that is being restored"
-    os.utime(two.repositories.path(algorithm.id), (0, 0))
+    assert two.repositories.path(shared_algorithm.id).is_dir(), "it may be one that is being restored"
+    os.utime(two.repositories.path(shared_algorithm.id), (0, 0))
     Pruning(two).run()
-    assert not list((two.root / "repositories").glob(f"{algorithm.id}.*"))
+    assert not list((two.root / "repositories").glob(f"{shared_algorithm.id}.*"))
 
 
-def test_a_change_that_comes_after_a_move_is_refused(machine: Machine, algorithm: Algorithm) -> None:
-    one = machine("one")
-    commit(one, algorithm, "first")
+def test_a_change_that_comes_after_a_move_is_refused(machine_at: Machine, shared_algorithm: Algorithm) -> None:
+    one = machine_at("one")
+    commit(one, shared_algorithm, "first")
     stop_writes(one.database, "elsewhere", None)
     with pytest.raises(StorageUnavailable, match="moved to elsewhere"):
-        commit(one, algorithm, "second")
-    assert messages(one, algorithm) == ["Initial commit", "first"]
+        commit(one, shared_algorithm, "second")
+    assert messages(one, shared_algorithm) == ["Initial commit", "first"]
     with pytest.raises(StorageUnavailable, match="moved to elsewhere"):
         Pruning(one).run()
     allow_writes(one.database)
-    commit(one, algorithm, "second")
+    commit(one, shared_algorithm, "second")
 
 
-def test_backups_of_all_machines_are_equal(machine: Machine, algorithm: Algorithm, tmp_path: Path) -> None:
-    one, two = machine("one"), machine("two")
-    commit(one, algorithm, "first")
+def test_backups_of_all_machines_are_equal(machine_at: Machine, shared_algorithm: Algorithm, tmp_path: Path) -> None:
+    one, two = machine_at("one"), machine_at("two")
+    commit(one, shared_algorithm, "first")
     digests = set()
     for platform in (one, two):
         store = DirectoryStore(tmp_path / "backup")
@@ -365,7 +371,7 @@ def test_branches_and_directories_of_branches_follow_each_other(tmp_path: Path) 
 
 
 @pytest.fixture
-def serving(machine: Machine) -> Iterator[Callable[[Platform], str]]:
+def serving(machine_at: Machine) -> Iterator[Callable[[Platform], str]]:
     """The address of a platform, with a key in it."""
     failures: list[str] = []
     with ExitStack() as ends:
@@ -384,7 +390,7 @@ def serving(machine: Machine) -> Iterator[Callable[[Platform], str]]:
 
 
 def test_pushes_to_two_machines(
-    machine: Machine, algorithm: Algorithm, serving: Callable[[Platform], str], tmp_path: Path
+    machine_at: Machine, shared_algorithm: Algorithm, serving: Callable[[Platform], str], tmp_path: Path
 ) -> None:
     needs("git")
     environ = {
@@ -395,7 +401,7 @@ def test_pushes_to_two_machines(
     def git(*words: str, cwd: Path = tmp_path) -> subprocess.CompletedProcess[str]:
         return subprocess.run(["git", *words], cwd=cwd, env=environ, capture_output=True, text=True, check=False)
 
-    platforms = [machine("one"), machine("two")]
+    platforms = [machine_at("one"), machine_at("two")]
     clones = [tmp_path / "clone-0", tmp_path / "clone-1"]
     for platform, clone in zip(platforms, clones, strict=True):
         assert git("clone", serving(platform), clone.name).returncode == 0
@@ -417,12 +423,12 @@ def test_pushes_to_two_machines(
     assert git("push", "origin", "HEAD:refs/heads/other", cwd=clones[loser]).returncode == 0
     for platform in platforms:
         platform.wait_for_background()
-        assert messages(platform, algorithm)[1:] == [clones[winner].name, clones[loser].name]
-        built = platform.registry.newest_build(algorithm)
+        assert messages(platform, shared_algorithm)[1:] == [clones[winner].name, clones[loser].name]
+        built = platform.registry.newest_build(shared_algorithm)
         assert built
-        assert built.build.commit == platform.repositories.newest(algorithm)
+        assert built.build.commit == platform.repositories.newest(shared_algorithm)
         build = platform.runnable(built)
         assert clones[loser].name in (build.source / "src" / "New.py").read_text()
     refused = git("push", "--force", "origin", "HEAD~1:master", cwd=clones[winner])
     assert refused.returncode != 0
-    assert messages(machine("three"), algorithm) == messages(platforms[winner], algorithm)
+    assert messages(machine_at("three"), shared_algorithm) == messages(platforms[winner], shared_algorithm)
