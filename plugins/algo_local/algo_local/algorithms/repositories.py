@@ -238,7 +238,7 @@ class Repositories:
 
     def _noted(self, identifier: str) -> str | None:
         try:
-            return self._note(identifier).read_text("ascii")
+            return self._note(identifier).read_bytes().decode("ascii", "replace")
         except FileNotFoundError:
             return None
 
