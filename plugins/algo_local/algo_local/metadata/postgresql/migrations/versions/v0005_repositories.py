@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from alembic import op
 
-revision = "0004"
-down_revision = "0003"
+revision = "0005"
+down_revision = "0004"
 
 _STATEMENTS = (
     'CREATE TABLE repositories (algorithm TEXT COLLATE "C" PRIMARY KEY REFERENCES algorithms (id) ON DELETE CASCADE,'
