@@ -27,14 +27,10 @@ VERSION_TABLE = "algo_schema"
 MIGRATION_LOCK = 0x616C676F_00000001
 """Key of the advisory lock under which the schema is changed: "algo", 1."""
 
-<<<<<<< HEAD
-OWN_TABLES = frozenset({VERSION_TABLE, "changes", "writers", "front_ends", "repositories", "builders"})
-=======
 WAIT_SECONDS = 900
 """Seconds for which a start waits for another one that migrates."""
 
-OWN_TABLES = frozenset({VERSION_TABLE, "changes", "writers", "front_ends"})
->>>>>>> main
+OWN_TABLES = frozenset({VERSION_TABLE, "changes", "writers", "front_ends", "repositories", "builders"})
 """Tables that exist on a server only."""
 
 _EXPECTED = frozenset(
