@@ -381,6 +381,7 @@ CREATE TABLE incoming_webhooks (
 CREATE INDEX incoming_webhooks_by_owner ON incoming_webhooks (owner, created_at);
 """
 _WITH_STATES = "CREATE INDEX requests_by_state ON requests (state, created_at) WHERE state != 'done'"
+_WITH_RESUMPTION = "ALTER TABLE requests ADD COLUMN resumption TEXT NOT NULL DEFAULT ''"
 MIGRATIONS = (
     _FIRST,
     _WITH_CONNECTORS,
@@ -396,6 +397,7 @@ MIGRATIONS = (
     _WITH_INSIGHTS,
     _WITH_INCOMING_WEBHOOKS,
     _WITH_STATES,
+    _WITH_RESUMPTION,
 )
 """The migration to each version of the schema from the previous one; a published migration never changes."""
 
