@@ -1,11 +1,11 @@
-"""How accepted calls can be executed by another process, as SQLite's schema 15 has it."""
+"""How accepted calls can be executed by another process, as SQLite's schema 16 has it."""
 
 from __future__ import annotations
 
 from alembic import op
 
-revision = "0004"
-down_revision = "0003"
+revision = "0005"
+down_revision = "0004"
 
 
 def upgrade() -> None:
