@@ -308,6 +308,7 @@ class Recorder:
         if not self._journal.change(lambda rows: table.start(rows, live.record, name), to_disk=True):
             live.level = NONE  # its row is that of the other one
             raise TakenOver("Another server executes the call")
+        live.is_changed = False
 
     def leave(self, live: Live) -> None:
         """See `Live.left`. Where that cannot be written, it comes about as this process is found to have ended."""
