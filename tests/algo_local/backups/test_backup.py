@@ -30,6 +30,8 @@ from algo_local.state import State
 
 from .conftest import LARGE, NAMES, Filled, back_up, digest_of, nothing, put
 
+ONLY_ON_SQLITE = True  # platforms in a directory; those on servers: test_migrate.py
+
 
 def restore(source: Path, root: Path) -> None:
     Restoration(State(root), replace=False, report=nothing).run(source)

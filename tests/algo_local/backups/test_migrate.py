@@ -27,7 +27,9 @@ from algo_local.backups import migrate
 from algo_local.backups.migrate import Migrated, Migration
 from algo_local.backups.placement import Placement
 from algo_local.backups.restore import Restoration
+from algo_local.callers import Caller
 from algo_local.commands.migrate import state_of
+from algo_local.data.path_resolver import FileLocation
 from algo_local.metadata.write_stop import write_stop
 from algo_local.platform import Platform
 from algo_local.refusals import StorageUnavailable
@@ -163,8 +165,10 @@ def test_a_backup_is_restored_onto_servers(backed_up: Filled, servers: Callable[
     assert digest(target, tmp_path) == backed_up.manifest.digest
     with pytest.raises(AlreadyExists):
         Restoration(target, replace=False, report=nothing).run(backed_up.backup)
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError) as refused:
         Restoration(target, replace=True, report=nothing).run(backed_up.backup)
+    hint = refused.value.hint or ""
+    assert all(word in hint for word in ("ALGO_LOCAL_METADATA and ALGO_LOCAL_OBJECTS", "createdb", "without --replace"))
     change_elsewhere(target, tmp_path / "elsewhere")
     with closing(Platform(target)) as platform:
         algorithm = platform.registry.algorithm("jane", "Greet")
@@ -273,10 +277,9 @@ def test_a_migration_to_servers_and_back_is_continued_wherever_it_was_killed(
         assert code in (-signal.SIGKILL, ExitCode.OK), doomed.said()
         killed += code != ExitCode.OK
         with closing(Platform(origin)) as platform:
-            found = platform.objects.open(platform.objects.collection("jane", "files", ""), "large")
-            assert found
-            if not isinstance(found[0], bytes):
-                found[0].close()
+            location = platform.hosted.find(Caller("jane"), ["jane", "files", "a b"])
+            assert isinstance(location, FileLocation)
+            assert platform.hosted.open(location).content == b"a b"
             if (stop := write_stop(platform.database)) and code != ExitCode.OK and stop.until is None:
                 assert digest(place, tmp_path) == before, "what is closed for good has been moved"
         doomed.start(*command, words_of(place))

@@ -263,9 +263,12 @@ class Restoration:
 
     def _check_target(self) -> None:
         if self._replace and not self._is_directory:
+            wanted = {"ALGO_LOCAL_METADATA": self._state.metadata, "ALGO_LOCAL_OBJECTS": self._state.objects}
+            names = " and ".join(name for name, url in wanted.items() if url)
             raise UsageError(
-                "Only a platform in a directory can be replaced",
-                "Restore into an empty database and another prefix, or remove what is there",
+                f"Only a platform in a directory can be replaced, and this one is in {self._state}",
+                f"Restore beside it, and serve that: name another database (createdb NAME) and another prefix in {names},"
+                " and run the same command without --replace",
             )
         if self._state.exists and not self._replace:
             with contextlib.closing(open_database(self._state)) as database:
