@@ -267,7 +267,7 @@ class Restoration:
             names = " and ".join(name for name, url in wanted.items() if url)
             raise UsageError(
                 f"Only a platform in a directory can be replaced, and this one is in {self._state}",
-                f"Restore beside it, and serve that: name another database (createdb NAME) and another prefix in {names},"
+                f"Restore beside it, and serve that: name another database (createdb NAME) and prefix in {names},"
                 " and run the same command without --replace",
             )
         if self._state.exists and not self._replace:
