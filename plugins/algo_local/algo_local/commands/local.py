@@ -129,7 +129,7 @@ def serve(
       algo local serve --processes 4 --log json
     """
     if metadata or objects:
-        from algo_local.process_list import hide
+        from algo_local.commands.process_list import hide
 
         hide(metadata, objects)
     if tls_key and not tls_cert:

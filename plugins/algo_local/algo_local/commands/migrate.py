@@ -12,8 +12,8 @@ import click
 from algo_core import App, pass_app
 from algo_core.errors import UsageError
 from algo_core.terminal.options import human
+from algo_local.commands.process_list import hide
 from algo_local.platform import Platform
-from algo_local.process_list import hide
 from algo_local.refusals import storage_error
 from algo_local.state import State
 
