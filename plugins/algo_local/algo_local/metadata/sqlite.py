@@ -45,6 +45,10 @@ class SqliteDatabase:
         self._watch = _Watch(self)
         self._memory = Memory(self._watch.version)
 
+    def now(self) -> float:
+        """See `Database.now`: the clock of the machine that has the file."""
+        return time.time()
+
     def remembered(self, what: tuple[Hashable, ...], ask: Callable[[], _T]) -> _T:
         """See `Database.remembered`."""
         return self._memory.remembered(what, ask)
