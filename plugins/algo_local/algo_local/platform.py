@@ -130,6 +130,8 @@ class Platform:
         self._shares_builds = False
         self.forwarding: Forwarding | None = None
         """What has another process answer the requests whose effect is to outlive this one."""
+        self.is_served = False
+        """Whether it goes on after this process: the next one executes what this one has accepted."""
         self.is_public = False
         """Whether it is served to other machines."""
 
