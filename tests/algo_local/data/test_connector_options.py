@@ -18,7 +18,7 @@ from algo_local.backups.archive import DirectoryStore
 from algo_local.backups.backup import Backup
 from algo_local.backups.inventory import Found, Inventory
 from algo_local.backups.restore import Restoration
-from algo_local.backups.tables import lines_of
+from algo_local.backups.tables import ADDED, lines_of
 from algo_local.data import connectors
 from algo_local.maintenance import renew_key
 from algo_local.platform import Platform
@@ -113,8 +113,8 @@ def test_a_backup_of_before_is_restored_with_its_files(
     def lines(rows: Any, table: str, **options: bool) -> Iterator[bytes]:
         for line in lines_of(rows, table, **options):
             values = json.loads(line)
-            if table == "connectors":
-                del values["options"]
+            for name in ADDED.get(table, {}):
+                del values[name]
             yield json.dumps(values, sort_keys=True).encode() + b"\n"
 
     def files(self: Inventory) -> Iterator[Found]:
@@ -125,6 +125,12 @@ def test_a_backup_of_before_is_restored_with_its_files(
     with closing(Platform(connected)) as platform:
         assert platform.account
         file = as_before(platform, "s3+mine", json.dumps(OPTIONS).encode())
+        with platform.database.write() as rows:
+            rows.execute(
+                "INSERT INTO requests (id, account, algorithm, owner, name, version, created_at, state, parent, is_void,"
+                " platform, worker, printed, error, key_digest)"
+                " VALUES ('req-1', 'jane', '', '', '', '', 1, 'done', '', 0, '', '', '', '', '')"
+            )
         monkeypatch.setattr(backup_module, "lines_of", lines)
         monkeypatch.setattr(Inventory, "__iter__", files)
         store = DirectoryStore(tmp_path / "backup")
@@ -134,6 +140,7 @@ def test_a_backup_of_before_is_restored_with_its_files(
     Restoration(restored, replace=False, report=lambda size, path: None).run(tmp_path / "backup")
     with closing(Platform(restored)) as platform:
         assert opened(platform, "s3+mine").options == OPTIONS
+        assert platform.records.find("req-1")
     assert not list((restored.root / "connectors").glob("*"))
 
 
