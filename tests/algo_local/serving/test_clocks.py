@@ -22,7 +22,7 @@ DAYS = [20.0, 0.002, -0.002, -20.0]
 
 
 @pytest.fixture
-def machines(
+def clocked(
     postgresql: PostgresqlServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[tuple[Platform, Platform]]:
     """Two, with directories of their own, over one database."""
@@ -59,8 +59,8 @@ def record(platform: Platform, identifier: str, age: float) -> None:
         )
 
 
-def test_a_schedule_is_called_once_and_on_time(machines: tuple[Platform, Platform], shift: Callable[[], None]) -> None:
-    right, wrong = machines
+def test_a_schedule_is_called_once_and_on_time(clocked: tuple[Platform, Platform], shift: Callable[[], None]) -> None:
+    right, wrong = clocked
     moment = time.time()
     shift()
     made = wrong.schedules.create("jane", "demo/Hello", "", "0 0 1 1 *", "UTC", ("text", "x"))
@@ -76,9 +76,9 @@ def test_a_schedule_is_called_once_and_on_time(machines: tuple[Platform, Platfor
 
 
 def test_a_platform_that_is_moved_is_changed_by_nobody(
-    machines: tuple[Platform, Platform], shift: Callable[[], None]
+    clocked: tuple[Platform, Platform], shift: Callable[[], None]
 ) -> None:
-    right, wrong = machines
+    right, wrong = clocked
     stop_writes(right.database, "elsewhere", 60.0)
     shift()
     with pytest.raises(StorageUnavailable, match="is being moved"):
@@ -87,8 +87,8 @@ def test_a_platform_that_is_moved_is_changed_by_nobody(
     check_writable(right.database, "here")
 
 
-def test_a_notification_is_sent_by_one(machines: tuple[Platform, Platform], shift: Callable[[], None]) -> None:
-    right, wrong = machines
+def test_a_notification_is_sent_by_one(clocked: tuple[Platform, Platform], shift: Callable[[], None]) -> None:
+    right, wrong = clocked
     record(right, "ended", 60)
     webhook = table.Webhook("ended", "jane", "http://127.0.0.1:1/", "", with_output=False)
     right.records.change(right.webhooks.accept(webhook))
@@ -99,9 +99,9 @@ def test_a_notification_is_sent_by_one(machines: tuple[Platform, Platform], shif
 
 
 def test_calls_are_kept_as_long_as_the_platform_says(
-    machines: tuple[Platform, Platform], shift: Callable[[], None]
+    clocked: tuple[Platform, Platform], shift: Callable[[], None]
 ) -> None:
-    right, wrong = machines
+    right, wrong = clocked
     record(right, "new", 60)
     record(right, "old", 8 * 86400)
     shift()
