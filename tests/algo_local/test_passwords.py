@@ -13,6 +13,7 @@ import pytest
 from support.postgresql import PostgresqlServer, database_of
 from support.serving import Served, algo
 
+from algo_core.errors import ExitCode
 from algo_local.metadata.postgresql.database import PostgresqlDatabase
 
 PASSWORD = f"quiet%2F{os.getpid()}"
@@ -46,11 +47,11 @@ def test_a_password_on_the_command_line_is_shown_nowhere(
     assert PASSWORD.encode() not in shown_by_ps()
     monkeypatch.setenv("ALGO_LOCAL_METADATA", with_password)
     said = [algo("--json", "local", "status"), algo("local", "status"), algo("-vv", "local", "key", "new", "jane")]
-    assert all(done.returncode == 0 for done in said), said
+    assert all(done.returncode == ExitCode.OK for done in said), said
     assert not re.search("quiet(%2F|/)", "".join(done.stdout + done.stderr for done in said))
     assert json.loads(said[0].stdout)
     code, text = served.stop()
-    assert (code, "quiet" in text + served.said()) == (0, False)
+    assert (code, "quiet" in text + served.said()) == (ExitCode.OK, False)
 
 
 @pytest.mark.parametrize("metadata_url", ["postgresql"], indirect=True)
@@ -60,7 +61,7 @@ def test_a_backup_does_not_hold_the_password(
     monkeypatch.setenv("ALGO_LOCAL_METADATA", with_password)
     for command in (("backup", tmp_path / "b.tar"), ("migrate", "--to", tmp_path / "moved")):
         done = algo("local", *map(str, command))
-        assert done.returncode == 0, done.stderr
+        assert done.returncode == ExitCode.OK, done.stderr
         assert "quiet" not in done.stdout + done.stderr
     for path in (tmp_path / "b.tar", *(found for found in (tmp_path / "moved").rglob("*") if found.is_file())):
         assert PASSWORD.encode() not in path.read_bytes(), path
@@ -100,7 +101,7 @@ def test_a_password_comes_from_where_libpq_finds_it(
                 done = algo(
                     "local", "status", env={**os.environ, "ALGO_LOCAL_METADATA": url, "PGPASSWORD": "wrong hush"}
                 )
-                assert done.returncode == 3
+                assert done.returncode == ExitCode.CONFIGURATION
                 assert "password authentication failed" in done.stderr
                 assert "hush" not in done.stderr
         finally:
