@@ -343,7 +343,7 @@ def test_the_outcome_of_a_call_whose_front_end_died_is_adopted(joined: Pair) -> 
     )
     begun.start()
     assert runs.wait(30)
-    for running in front._running.values():
+    for running in list(front._running.values()):
         assert running.channel
         running.channel.cut()  # as the end of its process does
     ours.close()
@@ -521,7 +521,7 @@ def test_a_call_of_a_front_end_that_is_gone_does_not_start(marked: Pair) -> None
     marked.fake.does = does
     begun = marked.begin(on_start=Notice(lambda worker: None))
     assert waits.wait(30)
-    for running in marked.remote._running.values():
+    for running in list(marked.remote._running.values()):
         assert running.channel
         running.ends = Failure("as its process has ended")
         running.channel.cut()
