@@ -27,7 +27,7 @@ def hide(*urls: str | None) -> None:
 def _overwrite(text: bytes, by: bytes) -> None:
     line = (_SELF / "cmdline").read_bytes()
     # The name of the program, before the fields, may hold anything.
-    fields = (_SELF / "stat").read_text().rpartition(")")[2].split()
+    fields = (_SELF / "stat").read_bytes().rpartition(b")")[2].split()
     begin = int(fields[_ARGUMENTS_BEGIN - 2])
     same_length = by[: len(text)].ljust(len(text))
     found = line.find(text)
