@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,20 +36,23 @@ def actors(executor: RayExecutor) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    ("members", "taken"),
+    ("members", "settings", "taken"),
     [
-        ({}, {"cpus": 1.0}),
-        ({"cpus": 2, "memory": "1M"}, {"cpus": 2.0, "memory": float(1 << 20)}),
-        ({"cpus": 0, "resources": {"node2": 1}}, {"cpus": 0.0, "node2": 1.0}),
+        ({}, {}, {"cpus": 1.0}),
+        ({"cpus": 2, "memory": "1M"}, {}, {"cpus": 2.0, "memory": float(1 << 20)}),
+        ({"cpus": 2, "gpus": 1}, {"cpus": 0.0, "gpus": 0.0, "node2": 1.0}, {"cpus": 0.0, "node2": 1.0}),
     ],
-    ids=["default", "more", "custom"],
+    ids=["default", "more", "settings"],
 )
 def test_a_worker_is_placed_by_what_it_declares(
-    ray_executor: RayExecutor, build_code: Callable[..., Build], members: dict[str, Any], taken: dict[str, float]
+    ray_executor: RayExecutor,
+    build_code: Callable[..., Build],
+    members: dict[str, Any],
+    settings: dict[str, float],
+    taken: dict[str, float],
 ) -> None:
-    outcome = ray_executor.call(
-        build_code(ECHO, **members), Payload("json", 1), timeout=PATIENCE, context=context_for()
-    )
+    made = replace(build_code(ECHO, **members), resources=tuple(settings.items()))
+    outcome = ray_executor.call(made, Payload("json", 1), timeout=PATIENCE, context=context_for())
     assert outcome.result == Payload("json", 1)
     (actor,) = actors(ray_executor)
     assert actor["resources"] == taken

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from algo_core.errors import AlgoError
 from algo_local.algorithms.build import BuildError
 from algo_local.algorithms.configuration import read_configuration
+from algo_local.algorithms.placement import taken
 from algo_local.execution.payload import Failure, Outcome
 from algo_local.execution.protocol import CANNOT_RUN
 from algo_local.execution.served import NotHandedOver
@@ -293,8 +294,8 @@ class RayWorkers:
 
 
 def _resources(build: Build) -> tuple[tuple[str, float], ...]:
-    """What a worker takes of a node, as `algorithmia.conf` says."""
+    """What a worker takes of a node, as the settings of its algorithm say, or its `algorithmia.conf`."""
     try:
-        return read_configuration(build.source).resources
+        return taken(read_configuration(build.source).resources, build.resources)
     except BuildError:  # published before that was checked
-        return ()
+        return taken(build.resources)

@@ -53,6 +53,9 @@ DERIVED = ("digests", "media_types")
 PLAIN_SECRETS = {("algorithm_sources", "webhook_secret"): lambda: secrets.token_hex(20)}
 """Columns with secrets that are not encrypted: a backup without secrets has null, and a restored row a new one."""
 
+ADDED = {("algorithms", "resources"): ""}
+"""Columns that backups of older platforms do not have, and the values of their rows."""
+
 PAGE = 500
 """Rows that are read, or written, by one statement."""
 
@@ -111,7 +114,7 @@ def load(rows: Rows, table: str, lines: Iterable[bytes]) -> None:
 
 
 def _row(table: str, names: list[str], line: bytes) -> tuple[object, ...]:
-    values = values_of(table, line)
+    values = {name: value for (where, name), value in ADDED.items() if where == table} | values_of(table, line)
     if set(values) != set(names):
         raise Damaged(f"A row of the table {table} does not have its columns")
     for name, value in values.items():
