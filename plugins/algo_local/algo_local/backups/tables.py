@@ -53,7 +53,7 @@ DERIVED = ("digests", "media_types")
 PLAIN_SECRETS = {("algorithm_sources", "webhook_secret"): lambda: secrets.token_hex(20)}
 """Columns with secrets that are not encrypted: a backup without secrets has null, and a restored row a new one."""
 
-ADDED = {("algorithms", "resources"): ""}
+ADDED = {("algorithms", "resources"): "", ("requests", "resumption"): ""}
 """Columns that backups of older platforms do not have, and the values of their rows."""
 
 PAGE = 500

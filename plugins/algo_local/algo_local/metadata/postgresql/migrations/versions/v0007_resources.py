@@ -1,11 +1,11 @@
-"""What workers take of a node of a cluster, as algorithms' settings say: a column of SQLite's schema 16."""
+"""What workers take of a node of a cluster, as algorithms' settings say: a column of SQLite's schema 17."""
 
 from __future__ import annotations
 
 from alembic import op
 
-revision = "0005"
-down_revision = "0004"
+revision = "0007"
+down_revision = "0006"
 
 
 def upgrade() -> None:
