@@ -1,11 +1,11 @@
-"""What workers take of a node of a cluster, as algorithms' settings say: a column of SQLite's schema 17."""
+"""What workers take of a node of a cluster, as algorithms' settings say: a column of SQLite's schema 18."""
 
 from __future__ import annotations
 
 from alembic import op
 
-revision = "0007"
-down_revision = "0006"
+revision = "0008"
+down_revision = "0007"
 
 
 def upgrade() -> None:
