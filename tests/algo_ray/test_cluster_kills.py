@@ -23,8 +23,14 @@ from .conftest import add_node
 SECONDS = 240.0
 """In which each request is acknowledged at the latest: a worker takes processor time, and Ray some to see a death."""
 
+PAUSE = 0.5
+"""Of each client between two things: else the clients take the processors that workers are to be started with."""
+
 WORKERS = 4
 """Of each machine: those that have died together are soon there again."""
+
+STARTS = 4
+"""Attempts to start a node."""
 
 
 @pytest.fixture
@@ -53,7 +59,9 @@ def test_nodes_machines_and_what_they_share_are_killed_in_turn(
         machines = {name: Machine(port, tmp_path / name, options) for name, port in ports.items()}
         for each in machines.values():
             stack.callback(each.end)
-        crowd = Crowd([each.served.address for each in machines.values()], key, tmp_path / "log", CLIENTS, SECONDS)
+        crowd = Crowd(
+            [each.served.address for each in machines.values()], key, tmp_path / "log", CLIENTS, SECONDS, PAUSE
+        )
         parts: Parts = {
             **{f"node {number}": node_killer(ray_cluster, tmp_path, number) for number in (1, 2)},
             **{f"machine {name}": each.kill for name, each in machines.items()},
@@ -73,6 +81,12 @@ def node_killer(cluster: Any, base: Path, number: int) -> Callable[[], None]:
 
     def kill() -> None:
         cluster.remove_node(cluster.numbered[number], allow_graceful=False)
-        cluster.numbered[number] = add_node(cluster, base / f"cache-{number}", number)
+        for attempt in range(STARTS):
+            try:
+                cluster.numbered[number] = add_node(cluster, base / f"cache-{number}", number)
+                return
+            except Exception:  # Ray gives its nodes 30 seconds to start, whatever else the machine does
+                if attempt == STARTS - 1:
+                    raise
 
     return kill

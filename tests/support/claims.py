@@ -162,6 +162,7 @@ class Crowd:
             while not self._over.is_set():
                 (self._store, self._call, self._call_void)[turn % 3](client, number, turn)
                 turn += 1
+                self._over.wait(self._pause)
         except Broken as broken:
             self.problems.append(broken.what)
         except Exception as error:
