@@ -128,9 +128,19 @@ class Client:
 class Crowd:
     """Many clients at once, each with objects and calls of its own."""
 
-    def __init__(self, addresses: Sequence[str], key: str, log: Path, count: int, patience: float = PATIENCE) -> None:
+    def __init__(
+        self,
+        addresses: Sequence[str],
+        key: str,
+        log: Path,
+        count: int,
+        patience: float = PATIENCE,
+        pause: float = 0.0,
+    ) -> None:
+        """Each client waits `pause` seconds before it goes on with the next thing."""
         self.patience = patience
         """Seconds in which each request is acknowledged, at the latest."""
+        self._pause = pause
         self.ledger = Ledger()
         self.problems: list[str] = []
         self._log = log
