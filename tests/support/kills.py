@@ -17,8 +17,7 @@ from pathlib import Path
 import pytest
 
 from algo_local.opening import open_platform
-from algo_local.state import State
-from algo_local.vault import KEY_FILE
+from algo_local.state import KEY_FILE, State
 from support.claims import TICKET, Crowd
 from support.object_server import ObjectServer
 from support.postgresql import PostgresqlServer, database_of

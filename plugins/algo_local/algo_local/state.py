@@ -17,8 +17,14 @@ METADATA_VARIABLE = "ALGO_LOCAL_METADATA"
 OBJECTS_VARIABLE = "ALGO_LOCAL_OBJECTS"
 """Environment variable for the URL of the object store."""
 
-PASSWORD_VARIABLES = (METADATA_VARIABLE, OBJECTS_VARIABLE, "PGPASSWORD")
-"""Variables that may hold passwords of the state; programs that build algorithms do not see them."""
+KEY_VARIABLE = "ALGO_LOCAL_SECRETS_KEY"
+"""Environment variable for the key of secrets, in the place of its file."""
+
+KEY_FILE = "secrets.key"
+"""The name of the file with the key of secrets in the directory."""
+
+PASSWORD_VARIABLES = (METADATA_VARIABLE, OBJECTS_VARIABLE, KEY_VARIABLE, "PGPASSWORD")
+"""Variables that may hold passwords or keys of the state; programs that build algorithms do not see them."""
 
 DATABASE = "platform.sqlite3"
 """The name of the database in the directory, where no URL names another one."""
@@ -76,6 +82,11 @@ class State:
     def exists(self) -> bool:
         """False if nothing was ever put there, as far as this can be told without opening it."""
         return self.metadata is not None or (self.root / DATABASE).exists()
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether platforms on several machines can have this state, each with a directory of its own."""
+        return bool(self.metadata and self.objects)
 
     def __str__(self) -> str:
         return ", ".join([str(self.root), *(place(url) for url in (self.metadata, self.objects) if url)])

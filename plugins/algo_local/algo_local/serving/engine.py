@@ -90,10 +90,11 @@ def run_engine(
         AlgoError: if the platform's state cannot be used, or the executor not be started.
     """
     log = Log(say)
-    platform.is_public = is_public
+    platform.is_public, platform.is_served = is_public, True
     monitoring = Monitoring(platform, _processes)
     platform.records.observers += [monitoring.observe, *([on_call] if on_call else [])]
     platform.records.tell = log
+    platform.ensure_key()
     platform.objects.check()  # a store that cannot be used is told at the start
     application = Application(platform, scheme=scheme, on_failure=log, beside=monitoring.answer)
     server = EngineServer(platform.executor, _Calls(platform, monitoring), _questions(platform, application))
