@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -61,7 +63,7 @@ def measured(names: Sequence[str], measures: Mapping[str, Measure]) -> Iterator[
         for name in names:
             load, began = os.getloadavg()[0], time.monotonic()
             found: list[Found] = []
-            missing = ""
+            missing = failed = ""
             try:
                 base = Path(directory) / name
                 base.mkdir()
@@ -71,8 +73,11 @@ def measured(names: Sequence[str], measures: Mapping[str, Measure]) -> Iterator[
             except Missing as error:
                 print(f"Not measured: {error}", flush=True)
                 missing = str(error)
+            except Exception as error:  # the others are measured all the same
+                traceback.print_exc()
+                failed = f"{type(error).__name__}: {error}"
             print(f"({name}: {time.monotonic() - began:.0f} s, with a load of {load:.1f} before)", flush=True)
-            yield Part(name, found, missing, load)
+            yield Part(name, found, missing or failed, load, is_broken=bool(failed))
 
 
 def main() -> None:
@@ -85,9 +90,13 @@ def main() -> None:
     if unknown := sorted(set(options.names) - set(MEASURES)):
         parser.error(f"no figure {unknown[0]!r}: they are {', '.join(MEASURES)}")
     measures = {**MEASURES, "listing": lambda base: cluster_listing.listing(base, options.records)}
-    parts = list(measured(options.names or list(MEASURES), measures))
-    if options.write:
-        write_page(parts)
+    broken = []
+    for part in measured(options.names or list(MEASURES), measures):
+        broken += [part.name] if part.is_broken else []
+        if options.write and not part.is_broken:
+            write_page([part])
+    if broken:
+        sys.exit(f"Not measured, since something failed: {', '.join(broken)}")
 
 
 if __name__ == "__main__":

@@ -92,9 +92,10 @@ def measured_pages(
         first = records.fill(count)
         middle, last, since = (first + share * count * APART for share in (0.5, 50 / count, 1.0))
         asked = pages(_marker(middle), _marker(last), _iso(since - 3600))
-        clients = {False: side.connect(), True: Connection(side.port, administrator(base, settings))}
+        keys = {False: side.fields, True: administrator(base, settings)}
         for page in asked:
-            taken = median(_taken(clients[page.administrator], page) for _ in range(PAGES))
+            with contextlib.closing(Connection(side.port, keys[page.administrator])) as connection:
+                taken = median(_taken(connection, page) for _ in range(PAGES))
             yield _found(f"a page of {page.what}, of {count:,} on record", name, taken)
         taken = _children(side, records, children)
         yield _found(f"a page of the {children:,} calls that a call has made, of {count:,} on record", name, taken)

@@ -70,7 +70,10 @@ class Part:
     name: str
     found: Sequence[Found]
     missing: str
+    """Why figures are missing."""
     load: float
+    is_broken: bool = False
+    """Whether they are missing since something failed."""
 
 
 def write_page(parts: Sequence[Part]) -> None:

@@ -64,6 +64,28 @@ def test_what_is_not_installed_is_named_and_the_rest_is_measured(
     assert page.read_text("utf-8") == again, "nothing replaces figures with none"
 
 
+def test_a_part_that_fails_takes_no_other_one_with_it(
+    cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import cluster_page
+
+    def fails(base: Path) -> Iterator[Any]:
+        yield cluster.Found("nodes", "one", 1.0, 2.0)
+        raise EOFError("the platform is gone")
+
+    def works(base: Path) -> Iterator[Any]:
+        yield cluster.Found("memory", "before", 1.0, 2.0)
+
+    page = tmp_path / "page.md"
+    monkeypatch.setattr(cluster_page, "PAGE", page)
+    monkeypatch.setattr(cluster, "MEASURES", {"nodes": fails, "memory": works})
+    monkeypatch.setattr(sys, "argv", ["cluster.py", "--write"])
+    with pytest.raises(SystemExit, match="since something failed: nodes"):
+        cluster.main()
+    assert "EOFError: the platform is gone" in capsys.readouterr().err
+    assert re.findall("^## .*", page.read_text("utf-8"), re.MULTILINE) == ["## Memory of a front end"]
+
+
 def test_the_page_has_every_part_and_its_targets(cluster: Any) -> None:
     import cluster_page
 
