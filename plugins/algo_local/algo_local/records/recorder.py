@@ -83,15 +83,17 @@ class Live:
         """Whether its result must be stored, whatever its size."""
         return self.level == FULL and (self.record.is_void or self.record.key is not None)
 
-    def started(self, worker: str) -> None:
-        """Record that a worker has taken it. With an idempotency key, that is on record when this returns.
+    def started(self, worker: str, at: float | None = None) -> None:
+        """Record that a worker has taken it, now or at a time in seconds since the epoch.
+
+        With an idempotency key, that is on record when this returns.
 
         Of one that another process would execute again without that, it is on the disk.
 
         Raises:
             StorageUnavailable: if it cannot be written; the call must not be executed then.
         """
-        self.record.started(worker, time.time())
+        self.record.started(worker, time.time() if at is None else at)
         self.is_changed = True
         if self.record.key is not None or self.record.resumption:
             try:
@@ -163,6 +165,7 @@ class Recorder:
         self._presence = presence or Presence(root)
         self.tell: Callable[[str], None] = lambda text: None
         """Told when records cannot be written, and when they can be again."""
+        self._database = database
         self._journal = Journal(database, self._presence.hold, lambda text: self.tell(text))
         self._lock = threading.Lock()
         self._live: dict[str, Live] = {}
@@ -561,9 +564,13 @@ class Recorder:
             self._is_swept = True
             self.sweep()
 
+    def now(self) -> float:
+        """The time by the clock of the database; see `Database.now`."""
+        return self._database.now()
+
     def sweep(self, *, always: bool = False) -> None:
         """Apply the retention limits and mark lost calls, at most once an hour."""
-        now = time.time()
+        now = self.now()
 
         def due(rows: Rows) -> bool:
             found = rows.execute("SELECT value FROM settings WHERE name = ?", (_SWEPT,)).fetchone()
