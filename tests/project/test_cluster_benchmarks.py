@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from support.environments import ROOT
 
+from algo_core.errors import ExitCode
+
 BENCHMARKS = ROOT / "benchmarks"
 
 
@@ -107,7 +109,7 @@ def test_a_figure_that_there_is_not_is_refused(
     monkeypatch.setattr(sys, "argv", ["cluster.py", *words])
     with pytest.raises(SystemExit) as ended:
         cluster.main()
-    assert ended.value.code == 2
+    assert ended.value.code == ExitCode.USAGE
     assert "error: " in capsys.readouterr().err
 
 
