@@ -281,6 +281,8 @@ def stop(app: App) -> None:
 def reset(app: App, yes: bool, only_secrets: bool) -> None:
     """Delete all data, algorithms, accounts and keys.
 
+    With a database server or an object store, the platform's tables and objects there are deleted, and nothing else.
+
     \b
     Examples:
       algo local reset
@@ -297,13 +299,12 @@ def reset(app: App, yes: bool, only_secrets: bool) -> None:
         renew_key(state)
         app.output.info(f"Secrets in {state} are encrypted with another key from now on; set them again")
         return
-    root = state.root
-    if not root.exists():
-        raise NotFoundError(f"There is no platform in {root}")
-    lost = "all data, algorithms and keys"
-    _confirm(app, f"Delete {lost} in {root}?", f"This deletes {lost}", "reset", yes=yes)
+    if not (state.exists if state.metadata or state.objects else state.root.exists()):
+        raise NotFoundError(f"There is no platform in {state}")
+    lost = f"all data, algorithms and keys in {state}"
+    _confirm(app, f"Delete {lost}?", f"This deletes {lost}", "reset", yes=yes)
     delete_everything(state)
-    app.output.info(f"Deleted everything in {root}")
+    app.output.info(f"Deleted everything in {state}")
 
 
 def _confirm(app: App, question: str, refusal: str, command: str, *, yes: bool) -> None:
