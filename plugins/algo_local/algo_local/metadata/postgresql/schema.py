@@ -94,8 +94,12 @@ def drop(connection: psycopg.Connection[Any], url: str, tables: Iterable[str]) -
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (MIGRATION_LOCK,))
         check_alone(connection, url)
-        connection.execute(f"DROP TABLE IF EXISTS {', '.join(sorted({*tables, *OWN_TABLES}))}".encode())
-        connection.execute("DROP FUNCTION IF EXISTS algo_note_change(), algo_follow_identity()")
+        # By its name: tables of others may be found by the search path where the platform has none any more.
+        (schema,) = connection.execute("SELECT quote_ident(current_schema())").fetchone() or ("",)
+        names = ", ".join(f"{schema}.{name}" for name in sorted({*tables, *OWN_TABLES}))
+        functions = f"{schema}.algo_note_change(), {schema}.algo_follow_identity()"
+        connection.execute(f"DROP TABLE IF EXISTS {names}".encode())
+        connection.execute(f"DROP FUNCTION IF EXISTS {functions}".encode())
 
 
 def _refuse_foreign(connection: Connection, url: str) -> None:
