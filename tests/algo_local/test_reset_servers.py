@@ -78,6 +78,7 @@ def test_the_question_names_the_places(server_state: State, algo_home: Home) -> 
         "ALGO_LOCAL_METADATA": server_state.metadata.replace("algo@", "algo:hush@"),
         "ALGO_LOCAL_ROOT": str(server_state.root),
     }
+    assert f"metadata       {shown}\n" in algo_home.run("local", "status").text
     asked = algo_home.run("local", "reset")
     assert asked.code == ExitCode.USAGE
     assert f"{server_state.root}, {shown}" in asked.stderr

@@ -48,6 +48,7 @@ def describe(platform: Platform) -> dict[str, Any]:
     ]
     return {
         "root": str(platform.root),
+        **({"metadata": place(platform.state.metadata)} if platform.state.metadata else {}),
         **({"objects": place(platform.state.objects)} if platform.state.objects else {}),
         "account": platform.account,
         **{name: counts[name] for name in ("accounts", "keys", "collections")},

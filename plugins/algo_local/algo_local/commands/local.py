@@ -216,7 +216,7 @@ def status(app: App, of_cluster: bool) -> None:
     if app.output.is_json:
         app.output.json(found)
         return
-    for name in ("root", "objects", "account", "accounts", "keys", "collections"):
+    for name in ("root", "metadata", "objects", "account", "accounts", "keys", "collections"):
         if name in found:
             app.output.print(f"{name:<14} {found[name]}")
     for name, size in found["bytes"].items():
