@@ -26,6 +26,7 @@ from algo_core.errors import ConfigError, ExitCode
 from algo_core.storage.contract import Storage
 from algo_core.storage.uri import DataUri
 from algo_core.testing import Home
+from algo_local.backups.tables import DERIVED, KEYS
 from algo_local.data import hosted
 from algo_local.data.opening import EXTRA, open_store
 from algo_local.maintenance import delete_everything
@@ -429,9 +430,9 @@ def test_a_reset_deletes_what_the_platform_has_stored_and_nothing_else(
         elsewhere = State(root.with_name("elsewhere"), objects=url)
         with contextlib.closing(Platform(elsewhere)) as second:
             assert second.account
-        delete_everything(elsewhere)
+        delete_everything(elsewhere, [*KEYS, *DERIVED])
     assert len(keys_below(store, s3.uri(prefix))) > 2
-    delete_everything(State(root, objects=url))
+    delete_everything(State(root, objects=url), [*KEYS, *DERIVED])
     assert keys_below(store, s3.uri(prefix)) == [str(other)]
 
 

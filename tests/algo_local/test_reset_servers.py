@@ -12,11 +12,13 @@ from support.postgresql import PostgresqlServer
 
 from algo_core.errors import ConfigError, ExitCode, PlatformError
 from algo_core.testing import Home
+from algo_local.backups.tables import DERIVED, KEYS
 from algo_local.maintenance import delete_everything
 from algo_local.platform import Platform
 from algo_local.state import State
 
-TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'"
+TABLES = [*KEYS, *DERIVED]
+QUERY = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'"
 FUNCTIONS = "SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND proname LIKE 'algo%'"
 
 
@@ -43,11 +45,11 @@ def found(state: State, query: str) -> set[str]:
 def test_all_of_the_platform_goes_and_nothing_else(server_state: State) -> None:
     note = server_state.root / "notes.txt"
     note.write_text("mine")
-    delete_everything(server_state)
-    assert found(server_state, TABLES) == {"mine"}
+    delete_everything(server_state, TABLES)
+    assert found(server_state, QUERY) == {"mine"}
     assert found(server_state, FUNCTIONS) == set()
     assert sorted(path.name for path in server_state.root.iterdir()) == ["notes.txt", "secrets.key"]
-    delete_everything(server_state)
+    delete_everything(server_state, TABLES)
     with closing(Platform(server_state)) as platform:
         assert platform.metadata.account("alice") is None
         assert platform.account
@@ -57,7 +59,7 @@ def test_a_platform_in_use_stays(server_state: State) -> None:
     with closing(Platform(server_state)) as platform:
         assert platform.account
         with pytest.raises(PlatformError, match="in use: its database has 1 other connection"):
-            delete_everything(server_state)
+            delete_everything(server_state, TABLES)
         assert platform.metadata.account("alice")
 
 
@@ -66,8 +68,8 @@ def test_a_database_of_something_else_stays(postgresql: PostgresqlServer, tmp_pa
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("CREATE TABLE accounts (x INT)")
     with pytest.raises(ConfigError, match="is not this platform's"):
-        delete_everything(State(tmp_path, url))
-    assert found(State(tmp_path, url), TABLES) == {"accounts"}
+        delete_everything(State(tmp_path, url), TABLES)
+    assert found(State(tmp_path, url), QUERY) == {"accounts"}
     postgresql.drop(url)
 
 
@@ -82,7 +84,7 @@ def test_the_question_names_the_places(server_state: State, algo_home: Home) -> 
     asked = algo_home.run("local", "reset")
     assert asked.code == ExitCode.USAGE
     assert f"{server_state.root}, {shown}" in asked.stderr
-    assert found(server_state, TABLES) > {"mine", "accounts"}
+    assert found(server_state, QUERY) > {"mine", "accounts"}
     done = algo_home.run("local", "reset", "--yes")
     assert (done.code, "hush" in done.stderr) == (ExitCode.OK, False), done.stderr
-    assert found(server_state, TABLES) == {"mine"}
+    assert found(server_state, QUERY) == {"mine"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, cast
 
 from algo_core.errors import AlgoError
@@ -58,8 +59,8 @@ def describe(platform: Platform) -> dict[str, Any]:
     }
 
 
-def delete_everything(state: State) -> None:
-    """Delete a platform's state: its objects, its tables and its files, and nothing else that is there.
+def delete_everything(state: State, tables: Iterable[str]) -> None:
+    """Delete a platform's state: its objects, its tables (of these names) and its files, and nothing else.
 
     Raises:
         ConfigError: if the object store or the database belongs to something else.
@@ -69,7 +70,7 @@ def delete_everything(state: State) -> None:
     if keeper := keeper_of(root):
         keeper.stop()
     if state.metadata or state.objects:
-        _delete_from_servers(state)
+        _delete_from_servers(state, tables)
     if not root.exists():
         return
     # The database goes first: without it the rest is no platform any more, however far the deletion gets.
@@ -85,9 +86,8 @@ def delete_everything(state: State) -> None:
         raise AlgoError(f"Cannot delete {error.filename}: {error.strerror}") from error
 
 
-def _delete_from_servers(state: State) -> None:
+def _delete_from_servers(state: State, tables: Iterable[str]) -> None:
     """The rows go last: they say whose objects these are."""
-    from algo_local.backups.tables import DERIVED, KEYS
     from algo_local.data.opening import open_objects
 
     with contextlib.closing(open_database(state)) as database:
@@ -97,7 +97,7 @@ def _delete_from_servers(state: State) -> None:
             objects = open_objects(state, set, Metadata(database).platform_id)
             cast("StoreObjects", objects).delete_everything()
         if state.metadata:
-            cast("PostgresqlDatabase", database).delete_tables([*KEYS, *DERIVED])
+            cast("PostgresqlDatabase", database).delete_tables(tables)
 
 
 def renew_key(state: State) -> None:

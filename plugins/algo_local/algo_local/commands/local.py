@@ -288,6 +288,7 @@ def reset(app: App, yes: bool, only_secrets: bool) -> None:
       algo local reset
       algo local reset --secrets
     """
+    from algo_local.backups.tables import DERIVED, KEYS
     from algo_local.maintenance import delete_everything, renew_key
 
     state = State.of()
@@ -303,7 +304,7 @@ def reset(app: App, yes: bool, only_secrets: bool) -> None:
         raise NotFoundError(f"There is no platform in {state}")
     lost = f"all data, algorithms and keys in {state}"
     _confirm(app, f"Delete {lost}?", f"This deletes {lost}", "reset", yes=yes)
-    delete_everything(state)
+    delete_everything(state, [*KEYS, *DERIVED])
     app.output.info(f"Deleted everything in {state}")
 
 
