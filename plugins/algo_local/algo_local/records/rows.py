@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from algo_local.records.limits import ROW_BYTES, Retention
@@ -182,6 +182,12 @@ def content(rows: Rows, digest: str) -> bytes | None:
     return found[0] if found else None
 
 
+def contents(rows: Rows, digests: Collection[str]) -> dict[str, bytes]:
+    """The bytes of those of these contents that are kept, by digest."""
+    query = f"SELECT digest, data FROM request_contents WHERE digest IN ({', '.join('?' * len(digests))})"
+    return dict(rows.execute(query, list(digests))) if digests else {}
+
+
 def platforms_of_unfinished(rows: Rows) -> list[str]:
     """The processes named by unfinished calls; those that wait for a server name none."""
     query = f"SELECT DISTINCT platform FROM requests WHERE {_UNFINISHED}"
@@ -197,9 +203,12 @@ def mark_lost(rows: Rows, platforms: Iterable[str]) -> None:
     rows.executemany(query, [(LOST, time.time(), platform) for platform in platforms])
 
 
-def leave(rows: Rows, identifier: str) -> None:
+def leave(rows: Rows, record: Record) -> None:
     """Leave a call, if it can be executed, to the next server."""
-    _leave(rows, "id = ?", identifier)
+    if record.started_at is None:  # or no more, since the worker that had it did not hand it over
+        query = "UPDATE requests SET state = ?, worker = '', started_at = NULL WHERE id = ? AND platform = ?"
+        rows.execute(query, (record.state, record.id, record.platform))
+    _leave(rows, "id = ?", record.id)
 
 
 def _leave(rows: Rows, condition: str, value: str) -> None:
