@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import tempfile
 import time
@@ -17,6 +18,9 @@ import pytest
 
 PATIENCE = 20.0
 """Seconds in which what was told to end may do so."""
+
+KEPT = re.compile(r"uv-.*\.lock")
+"""Files that other programs keep: uv locks a source while it builds it, and leaves the lock."""
 
 
 class Leftovers:
@@ -77,7 +81,8 @@ def files_left(run: Path) -> list[str]:
     for directory in sorted(path for path in (run / "temporary").iterdir() if path.is_dir()):
         notes = notes_of(directory)
         begun = dict(line.split("\t", 1) for line in notes.read_text().splitlines()) if notes.exists() else {}
-        found += [f"{path}, since {begun.get(path.name, 'no test')}" for path in sorted(directory.iterdir())]
+        left = sorted(path for path in directory.iterdir() if not KEPT.fullmatch(path.name))
+        found += [f"{path}, since {begun.get(path.name, 'no test')}" for path in left]
     return found
 
 
