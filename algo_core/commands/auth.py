@@ -44,7 +44,9 @@ def auth(
     certificate; tests the profile, saves it, and prints the account's name.
 
     \b
-    In a script:
+    Examples:
+      algo auth
+      algo auth --profile work --api-address https://api.example.com
       printf '%s\\n' "$KEY" | algo auth --api-address URL --api-key-stdin
     """
     app.check()

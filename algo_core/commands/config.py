@@ -79,6 +79,10 @@ def list_settings(app: App, origin: bool) -> None:
     """List all settings and their values.
 
     The members of the profile in use are listed as well.
+
+    \b
+    Example:
+      algo config list
     """
     rows = [*_profile_rows(app), *_setting_rows(app)]
     if app.output.is_json:
@@ -138,7 +142,12 @@ def _shown(value: Any) -> str:
 @click.argument("key", shell_complete=_complete_key)
 @pass_app
 def get(app: App, key: str) -> None:
-    """Print the value of KEY."""
+    """Print the value of KEY.
+
+    \b
+    Example:
+      algo config get timeout
+    """
     app.config.known(key)
     value = _value(app, key).value
     if app.output.is_json:
@@ -168,6 +177,11 @@ def set_value(app: App, key: str, value: str) -> None:
     KEY is a setting, one of a plugin included (acme.queue), a member of a profile (profiles.work.address,
     profiles.work.acme.queue), or whether and how a connector is reached from this machine (connectors.s3.direct,
     connectors.s3.protocol). Keys and tokens are set with 'algo auth'.
+
+    \b
+    Examples:
+      algo config set timeout 60
+      algo config set profiles.work.address https://api.example.com
     """
     path = _path(key)
     parsed = parse_text(key, _kind_of(app, key, path), value, "the command line")
@@ -232,6 +246,10 @@ def unset(app: App, key: str) -> None:
     """Remove KEY from your file.
 
     KEY is a setting, or whatever else your file holds, as TOML writes it: profiles.work.address.
+
+    \b
+    Example:
+      algo config unset timeout
     """
     *tables, member = _path(key)
     with editing(app.config.user_file) as document:
@@ -269,6 +287,10 @@ def edit(app: App) -> None:
     """Edit your file, and check it afterwards.
 
     The editor is the one that VISUAL or EDITOR names.
+
+    \b
+    Example:
+      EDITOR=nano algo config edit
     """
     file = user_config_file(app.environ)
     if not os.path.exists(file):
@@ -281,5 +303,10 @@ def edit(app: App) -> None:
 @config.command()
 @pass_app
 def path(app: App) -> None:
-    """Print the path of your file; it need not exist."""
+    """Print the path of your file; it need not exist.
+
+    \b
+    Example:
+      algo config path
+    """
     app.output.print(user_config_file(app.environ))

@@ -26,7 +26,13 @@ Check = Callable[[], tuple[bool, str]]
 @click.command()
 @pass_app
 def doctor(app: App) -> None:
-    """Check configuration, profile, connection and plugins (exit code 1 on a problem)."""
+    """Check configuration, profile, connection and plugins (exit code 1 on a problem).
+
+    \b
+    Examples:
+      algo doctor
+      algo doctor --profile work
+    """
     results = []
     for name, check in _checks(app):
         ok, text = _carried_out(check)

@@ -27,6 +27,10 @@ def list_plugins(app: App) -> None:
     """List the installed plugins and their state.
 
     For each its version, what it adds, and whether it works.
+
+    \b
+    Example:
+      algo plugins list
     """
     described = [*map(_describe, app.plugins.records), *_isolated(app)]
     if app.output.is_json:
@@ -42,7 +46,12 @@ def list_plugins(app: App) -> None:
 @click.argument("dist")
 @pass_app
 def show(app: App, dist: str) -> None:
-    """Describe the plugins of DIST."""
+    """Describe the plugins of DIST.
+
+    \b
+    Example:
+      algo plugins show algo-data
+    """
     apart = [plugin for plugin in _isolated(app) if plugin["distribution"] == normalized(dist)]
     records = [] if apart else _records_of(app, dist)
     described = [*apart, *map(_describe, records)]
@@ -65,6 +74,10 @@ def disable(app: App, dist: str) -> None:
     """Disable the plugins of DIST.
 
     They are not loaded until they are enabled again.
+
+    \b
+    Example:
+      algo plugins disable acme-reports
     """
     name = normalized(dist)
     if not any(record.dist == name for record in discover()):  # and none is loaded for it: one may be what is wrong
@@ -81,7 +94,12 @@ def disable(app: App, dist: str) -> None:
 @click.argument("dist")
 @pass_app
 def enable(app: App, dist: str) -> None:
-    """Enable the plugins of DIST again."""
+    """Enable the plugins of DIST again.
+
+    \b
+    Example:
+      algo plugins enable acme-reports
+    """
     name = normalized(dist)
     with editing(app.config.user_file) as document:
         table = document.get("plugins", {})
@@ -97,7 +115,12 @@ def enable(app: App, dist: str) -> None:
 @click.argument("dist")
 @pass_app
 def choose(app: App, command: str, dist: str) -> None:
-    """Choose the plugin that provides COMMAND."""
+    """Choose the plugin that provides COMMAND.
+
+    \b
+    Example:
+      algo plugins choose sync acme-sync
+    """
     name = normalized(dist)
     if not any(row[0] == command for record in _records_of(app, dist) for row in record.commands):
         raise NotFoundError(f"{name} has no command {command!r}", f"See: algo plugins show {name}")
@@ -115,7 +138,12 @@ _PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 @click.argument("words", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
 def run(ctx: click.Context, dist: str, command: str, words: tuple[str, ...]) -> None:
-    """Run COMMAND of DIST, whichever plugin provides it otherwise."""
+    """Run COMMAND of DIST, whichever plugin provides it otherwise.
+
+    \b
+    Example:
+      algo plugins run algo-data sync ./site .my/site
+    """
     root = ctx.find_root()
     app = root.ensure_object(App)
     group = root.command
@@ -148,6 +176,10 @@ def trace(ctx: click.Context, words: tuple[str, ...]) -> None:
     """Run a command and trace its hook calls.
 
     Each call is printed on standard error with its duration and result.
+
+    \b
+    Example:
+      algo plugins trace ls .my/pictures
     """
     root = ctx.find_root()
     app = root.ensure_object(App)

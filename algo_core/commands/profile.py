@@ -28,7 +28,12 @@ def _complete_name(ctx: click.Context, parameter: click.Parameter, incomplete: s
 @profile.command("list")
 @pass_app
 def list_profiles(app: App) -> None:
-    """List the profiles, the one in use marked with *."""
+    """List the profiles, the one in use marked with *.
+
+    \b
+    Example:
+      algo profile list
+    """
     chosen = str(app.config.get("profile", flag=app.profile_flag).value)
     rows = []
     for name in app.profiles.names():
@@ -53,6 +58,10 @@ def show(app: App, name: str | None) -> None:
     """Show the profile in use, or the profile NAME.
 
     Its address, key (masked) and CA, and where each comes from.
+
+    \b
+    Example:
+      algo profile show work
     """
     found = app.profiles.resolve(name or app.profile_flag)
     described = _describe(found)
@@ -79,7 +88,12 @@ def _describe(found: Profile) -> dict[str, Any]:
 @click.argument("name", shell_complete=_complete_name)
 @pass_app
 def use(app: App, name: str) -> None:
-    """Make NAME the default profile."""
+    """Make NAME the default profile.
+
+    \b
+    Example:
+      algo profile use work
+    """
     if name not in app.profiles.names():
         raise ConfigError(f"There is no profile {name!r}", f"Configure it with: algo auth --profile {name}")
     if enforced := app.config.enforced("profile"):
@@ -97,6 +111,10 @@ def import_profiles(app: App, names: tuple[str, ...], force: bool) -> None:
     """Import profiles from the older command line.
 
     Copies NAMES, or all profiles, from ~/.algorithmia/config, which is not changed.
+
+    \b
+    Example:
+      algo profile import
     """
     legacy, file = legacy_profiles(app.environ)
     if not legacy:
@@ -124,6 +142,10 @@ def remove(app: App, name: str) -> None:
     """Remove the profile NAME and its key.
 
     If it is the one in use, the default profile is used from then on.
+
+    \b
+    Example:
+      algo profile remove work
     """
     mine = app.config.user.get("profiles", {})
     if name not in mine:

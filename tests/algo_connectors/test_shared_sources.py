@@ -77,7 +77,7 @@ def test_a_tree_arrives_as_it_was_built(tree: Path, tmp_path: Path) -> None:
     assert os.readlink(found.source / "src" / "link.py") == "Upper.py"
     assert os.access(found.source / "run.sh", os.X_OK)
     assert (found.source / "src" / "data dir" / "ü\n%.bin").stat().st_size == 100_000
-    from algo_local.algorithms.published import whole
+    from algo_local.algorithms.source_trees.published import whole
 
     assert whole(found.source)
     assert [path.name for path in (tmp_path / "second" / "sources").glob(".building-*")] == []
@@ -165,7 +165,7 @@ def test_an_environment_is_made_once_with_the_python_of_the_build(
         (environment / "bin").mkdir(parents=True)
         (environment / "bin" / "python").touch()
 
-    monkeypatch.setattr("algo_local.algorithms.environments.make_environment", make_environment)
+    monkeypatch.setattr("algo_local.algorithms.installation.environments.make_environment", make_environment)
     (tree / "requirements.txt").write_text("idna\n")
     first, _ = machine(tmp_path, "first")
     built = first.build(tree, "jane", "Upper", run_code=False)

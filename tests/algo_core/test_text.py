@@ -155,10 +155,10 @@ WRITTEN_BY_US = {
     "plugins/algo_data/algo_data/local/partial_file.py": "/proc",
     "plugins/algo_local/algo_local/testing.py": "what tests write",
     "plugins/algo_local/algo_local/execution": "/proc, and what the platform sends to its processes",
-    "plugins/algo_local/algo_local/algorithms/published.py": "our own state",
-    "plugins/algo_local/algo_local/algorithms/installing.py": "requirements as they were written for the installer",
+    "plugins/algo_local/algo_local/algorithms/source_trees/published.py": "our own state",
+    "plugins/algo_local/algo_local/algorithms/installation/installing.py": "requirements as they were written for the installer",
     "plugins/algo_local/algo_local/removal.py": "a mark that an environment is whole",
-    "plugins/algo_local/algo_local/algorithms/interpreters.py": "what tools write into virtual environments",
+    "plugins/algo_local/algo_local/algorithms/languages/interpreters.py": "what tools write into virtual environments",
     "plugins/algo_local/algo_local/metadata": "our own state",
     "plugins/algo_local/algo_local/serving": "our own state",
 }

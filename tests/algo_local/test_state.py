@@ -8,8 +8,8 @@ import pytest
 
 from algo_core.errors import ConfigError, ExitCode
 from algo_core.testing import Home
-from algo_local.algorithms.installing import build_environment
-from algo_local.algorithms.rscript import clean_environment
+from algo_local.algorithms.installation.installing import build_environment
+from algo_local.algorithms.languages.rscript import clean_environment
 from algo_local.state import State, place
 
 

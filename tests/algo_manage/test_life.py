@@ -12,7 +12,7 @@ import pytest
 
 from algo_core.errors import ExitCode
 from algo_core.testing import Home
-from algo_local.algorithms.json_schema import mismatch
+from algo_local.algorithms.schemas.json_schema import mismatch
 from algo_manage.commands.show import _example
 
 

@@ -147,7 +147,7 @@ def test_a_source_that_was_changed_on_its_way_is_not_run(tmp_path: Path, build_c
     need = need_of(made.source, "0" * 40)
     cache.add_source(need, pack(made.source))
     from algo_local.algorithms.build import BuildError
-    from algo_local.algorithms.published import whole
+    from algo_local.algorithms.source_trees.published import whole
 
     (tmp_path / "cache" / "sources" / f"{'0' * 40}.seal").unlink()
     with pytest.raises(BuildError, match="have been changed"):

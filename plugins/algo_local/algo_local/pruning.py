@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from algo_core.locks import is_held, locked_if_free
 from algo_local.algorithms import drafts
 from algo_local.algorithms.builds import Builds
-from algo_local.algorithms.installing import PACKAGES
+from algo_local.algorithms.installation.installing import PACKAGES
 from algo_local.execution.process_tree import kill_marked
 from algo_local.records.rows import sweep
 from algo_local.trees import Links, disk_use, remove_tree, unused

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from algo_core.errors import AlgoError, NotFoundError
 from algo_local.algorithms.builds import Builds
-from algo_local.algorithms.installing import REQUIREMENTS
+from algo_local.algorithms.installation.installing import REQUIREMENTS
 from algo_local.pruning import discard
 from algo_local.retirement import discard_data
 from algo_local.trees import disk_use, unused

@@ -22,11 +22,11 @@ from algo_core.errors import AlgoError
 from algo_core.locks import locked
 from algo_core.text import decoded
 from algo_local.algorithms.build import Build, BuildError
-from algo_local.algorithms.environments import NODE, Environments, interpreter_of
-from algo_local.algorithms.interpreters import find_python
-from algo_local.algorithms.node import required_node
-from algo_local.algorithms.published import keep, whole
-from algo_local.algorithms.rscript import PROGRAM as RSCRIPT
+from algo_local.algorithms.installation.environments import NODE, Environments, interpreter_of
+from algo_local.algorithms.languages.interpreters import find_python
+from algo_local.algorithms.languages.node import required_node
+from algo_local.algorithms.languages.rscript import PROGRAM as RSCRIPT
+from algo_local.algorithms.source_trees.published import keep, whole
 from algo_local.trees import make_read_only, remove_abandoned, remove_tree
 
 _WHOLE = "requirements.txt"

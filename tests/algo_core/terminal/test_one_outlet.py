@@ -19,7 +19,9 @@ ALLOWED = {
     "algo_core/bridge/launch.py": {"subprocess.run()", "subprocess.Popen()"},  # isolated: a program of its own
     "algo_core/testing/wellformed.py": {"sys.stdout"},  # runs in a process of its own, whose output is read
     "plugins/algo_manage/algo_manage/commands/clone.py": {"subprocess.run()"},  # git's own progress on the terminal
-    "plugins/algo_local/algo_local/algorithms/tether.py": {"os.execvp"},  # becomes an installer, whose output is read
+    "plugins/algo_local/algo_local/algorithms/installation/tether.py": {
+        "os.execvp"
+    },  # becomes an installer, whose output is read
     "plugins/algo_local/algo_local/commands/trial.py": {"subprocess.run()"},  # the person's own shell, or pytest
     "plugins/algo_local/algo_local/serving/log.py": {"sys.stderr"},  # asks whether it takes more, and writes nothing
     "plugins/algo_local/algo_local/execution/runner.py": {"sys.stdout", "sys.stderr"},  # in the algorithm's process

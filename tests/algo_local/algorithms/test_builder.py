@@ -14,11 +14,12 @@ from typing import Any
 
 import pytest
 
-from algo_local.algorithms import installing, sources
 from algo_local.algorithms.build import Build
 from algo_local.algorithms.builder import Builder, BuildError
-from algo_local.algorithms.environments import Environments, interpreter_of, requirements_of
-from algo_local.algorithms.installing import build_environment
+from algo_local.algorithms.installation import installing
+from algo_local.algorithms.installation.environments import Environments, interpreter_of, requirements_of
+from algo_local.algorithms.installation.installing import build_environment
+from algo_local.algorithms.source_trees import sources
 
 Write = Callable[..., Path]
 PLAIN = "def apply(input):\n    return input\n"

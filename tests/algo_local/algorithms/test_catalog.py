@@ -13,7 +13,7 @@ import pytest
 from support.programs import needs
 
 from algo_local.algorithms import catalog
-from algo_local.algorithms.interpreters import Python
+from algo_local.algorithms.languages.interpreters import Python
 
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 

@@ -13,8 +13,8 @@ from algo_core.errors import AlgoError, NotFoundError, UsageError
 from algo_local.algorithms.build import BuildError
 from algo_local.algorithms.builder import Builder
 from algo_local.algorithms.configuration import identity, read_configuration
-from algo_local.algorithms.environments import _identity, requirements_of
-from algo_local.algorithms.interpreters import ours
+from algo_local.algorithms.installation.environments import _identity, requirements_of
+from algo_local.algorithms.languages.interpreters import ours
 from algo_local.web.directory import algorithm_directory
 
 PLAIN = "def apply(input):\n    return input\n"

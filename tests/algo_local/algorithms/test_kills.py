@@ -27,8 +27,8 @@ from support.doomed import Doomed
 from support.world import archive
 
 from algo_core.errors import ExitCode
-from algo_local.algorithms.archives import FILE, TreeEntry
 from algo_local.algorithms.directory_publication import Wish
+from algo_local.algorithms.source_trees.archives import FILE, TreeEntry
 from algo_local.execution.payload import Payload
 from algo_local.opening import open_platform
 from algo_local.platform import Platform
@@ -254,7 +254,7 @@ def test_a_served_platform_is_killed(author: Author, doomed: Doomed, root: Path,
 
 def test_installers_end_with_the_process_that_started_them(tmp_path: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from algo_local.algorithms.installing import run\n"
+        "import sys; from pathlib import Path; from algo_local.algorithms.installation.installing import run\n"
         "run([sys.executable, '-c', 'import os, time; print(os.getpid(), flush=True); time.sleep(600)'],"
         " Path(sys.argv[1]), 'Waiting', lambda line: print(line, flush=True))"
     )

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from support.doomed import Doomed
 
-from algo_local.algorithms.archives import FILE, TreeEntry
+from algo_local.algorithms.source_trees.archives import FILE, TreeEntry
 from algo_local.backups.archive import DirectoryStore
 from algo_local.backups.backup import Backup
 from algo_local.backups.manifest import Manifest

@@ -8,7 +8,7 @@ import pytest
 
 from algo_local.algorithms import catalog
 from algo_local.algorithms.configuration import read_configuration
-from algo_local.algorithms.sources import check_runnable, copy_tree, find_module
+from algo_local.algorithms.source_trees.sources import check_runnable, copy_tree, find_module
 from algo_local.commands import samples
 from algo_local.platform import Platform
 

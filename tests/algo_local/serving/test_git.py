@@ -90,7 +90,7 @@ def test_a_push_is_built(platform: Platform, git: Git, cloned: Path, account: An
 def test_what_was_committed_elsewhere_is_fetched(platform: Platform, git: Git, cloned: Path) -> None:
     algorithm = platform.registry.algorithm("alice", "New")
     assert algorithm
-    from algo_local.algorithms.archives import FILE, TreeEntry
+    from algo_local.algorithms.source_trees.archives import FILE, TreeEntry
 
     platform.repositories.commit(algorithm, [TreeEntry("src/New.py", FILE, SOURCE.encode())], "alice", "Uploaded")
     commit(git, cloned, "# mine\n")

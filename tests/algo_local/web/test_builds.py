@@ -235,7 +235,7 @@ def test_a_log_is_there_while_its_build_runs(made: World, monkeypatch: pytest.Mo
         seen.append(made.ask("GET", f"{path}?partial=true", "alice").json["logs"].splitlines()[-1])
         raise KeyError("broken")
 
-    monkeypatch.setattr("algo_local.algorithms.environments.Environments.python_for", python_for)
+    monkeypatch.setattr("algo_local.algorithms.installation.environments.Environments.python_for", python_for)
     with pytest.raises(AssertionError, match="broken"):  # which the world tells as a fault of the platform
         made.ask("POST", f"{PATH}/compile", "alice", {})
     made.failures.clear()
@@ -247,7 +247,7 @@ def test_a_log_is_there_while_its_build_runs(made: World, monkeypatch: pytest.Mo
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from algo_local.algorithms.environments import Environments
+from algo_local.algorithms.installation.environments import Environments
 from algo_local.platform import Platform
 
 def python_for(self, source, commit, report, *, run_code, **_):
@@ -488,8 +488,8 @@ def test_archives_that_are_refused(made: World, content: bytes) -> None:
 
 
 def test_archives_that_are_too_large(made: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("algo_local.algorithms.archives.CONTENT_BYTES", 1000)
-    monkeypatch.setattr("algo_local.algorithms.archives.MAX_FILES", 3)
+    monkeypatch.setattr("algo_local.algorithms.source_trees.archives.CONTENT_BYTES", 1000)
+    monkeypatch.setattr("algo_local.algorithms.source_trees.archives.MAX_FILES", 3)
     for content in (
         archive({"a": "x" * 600, "b": "x" * 600}),
         archive(dict.fromkeys("abcd", "")),
@@ -498,7 +498,7 @@ def test_archives_that_are_too_large(made: World, monkeypatch: pytest.MonkeyPatc
         answer = made.ask("PUT", f"{PATH}/source", "alice", content)
         assert (answer.status, answer.error["code"]) == (400, 3106)
         assert "too large" in answer.error["message"]
-    monkeypatch.setattr("algo_local.algorithms.archives.ARCHIVE_BYTES", 50)
+    monkeypatch.setattr("algo_local.algorithms.source_trees.archives.ARCHIVE_BYTES", 50)
     assert made.ask("PUT", f"{PATH}/source", "alice", archive({"a": ""})).status == 413
 
 

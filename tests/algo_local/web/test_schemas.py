@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from algo_local.algorithms.build import BuildError
-from algo_local.algorithms.json_schema import check_schema, mismatch
-from algo_local.algorithms.schemas import read_schemas
-from algo_local.algorithms.type_hints import hinted
+from algo_local.algorithms.schemas.algorithm_schemas import read_schemas
+from algo_local.algorithms.schemas.json_schema import check_schema, mismatch
+from algo_local.algorithms.schemas.type_hints import hinted
 
 PERSON = {
     "type": "object",

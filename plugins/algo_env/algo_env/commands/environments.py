@@ -18,7 +18,12 @@ NAME_WIDTH = 25
 @click.command()
 @pass_app
 def languages(app: App) -> None:
-    """List the languages of algorithms; 'algo environment NAME' lists their environments."""
+    """List the languages of algorithms; 'algo environment NAME' lists their environments.
+
+    \b
+    Example:
+      algo languages
+    """
     found = catalog.languages(app.api)
     if app.output.is_json:
         app.output.json(found)

@@ -12,12 +12,19 @@ from typing import Protocol
 from algo_core.locks import locked, locked_if_free
 from algo_local.algorithms.build import TITLES, Build, BuildError, Language
 from algo_local.algorithms.configuration import read_configuration
-from algo_local.algorithms.environments import Environments
-from algo_local.algorithms.interpreters import Python, Report, Wanted, find_python, parse_python, python_named_in
-from algo_local.algorithms.published import content_hash, keep, nodes
-from algo_local.algorithms.r_scripts import tell_lines_left_out
-from algo_local.algorithms.schemas import read_schemas
-from algo_local.algorithms.sources import check_runnable, copy_tree, find_module
+from algo_local.algorithms.installation.environments import Environments
+from algo_local.algorithms.languages.interpreters import (
+    Python,
+    Report,
+    Wanted,
+    find_python,
+    parse_python,
+    python_named_in,
+)
+from algo_local.algorithms.schemas.algorithm_schemas import read_schemas
+from algo_local.algorithms.source_trees.published import content_hash, keep, nodes
+from algo_local.algorithms.source_trees.r_scripts import tell_lines_left_out
+from algo_local.algorithms.source_trees.sources import check_runnable, copy_tree, find_module
 from algo_local.refusals import StorageUnavailable
 from algo_local.trees import remove_abandoned, remove_tree
 

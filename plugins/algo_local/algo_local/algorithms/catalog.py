@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from algo_local.algorithms.configuration import NAME as CONFIGURATION
-from algo_local.algorithms.interpreters import OLDEST, installed, ours, python_named_in
-from algo_local.algorithms.node import find_node
-from algo_local.algorithms.rscript import find_r
+from algo_local.algorithms.languages.interpreters import OLDEST, installed, ours, python_named_in
+from algo_local.algorithms.languages.node import find_node
+from algo_local.algorithms.languages.rscript import find_r
 
 _TEMPLATES = Path(__file__).parents[1] / "templates"
 

@@ -12,7 +12,7 @@ from algo_core.errors import ConfigError
 from algo_local.algorithms.build import BuildError
 from algo_local.algorithms.builds import BuildRecord
 from algo_local.algorithms.catalog import python_of
-from algo_local.algorithms.interpreters import python_named_in
+from algo_local.algorithms.languages.interpreters import python_named_in
 from algo_local.error_codes import ErrorCode
 from algo_local.refusals import Missing
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from algo_core.locks import acquire, is_held, locked
 from algo_local.algorithms.build import Build
 from algo_local.algorithms.builder import Builder
-from algo_local.algorithms.environments import interpreter_of
+from algo_local.algorithms.installation.environments import interpreter_of
 from algo_local.trees import in_use, remove_tree
 
 DIRECTORY = "drafts"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from algo_core.errors import PlatformError
 from algo_local.algorithms.build import Build, BuildError
-from algo_local.algorithms.environments import interpreter_of
+from algo_local.algorithms.installation.environments import interpreter_of
 
 if TYPE_CHECKING:
     from algo_local.algorithms.builder import Builder

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from algo_core.locks import locked
-from algo_local.algorithms.archives import FILE, LINK, PROGRAM, TreeEntry, checked_name
 from algo_local.algorithms.fetching import fetch
+from algo_local.algorithms.source_trees.archives import FILE, LINK, PROGRAM, TreeEntry, checked_name
 from algo_local.error_codes import ErrorCode
 from algo_local.refusals import Invalid, Missing
 from algo_local.trees import remove_abandoned, remove_tree

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from algo_local.algorithms.build import Build, BuildError
 from algo_local.algorithms.builder import chosen_python, python_of
-from algo_local.algorithms.environments import Environments, interpreter_of, requirements_of
-from algo_local.algorithms.installing import REQUIREMENTS, build_environment
-from algo_local.algorithms.interpreters import Report
-from algo_local.algorithms.node import INSTALL, required_node
-from algo_local.algorithms.npm import MODULES, read_package
-from algo_local.algorithms.rscript import PROGRAM as RSCRIPT
-from algo_local.algorithms.rscript import clean_environment
+from algo_local.algorithms.installation.environments import Environments, interpreter_of, requirements_of
+from algo_local.algorithms.installation.installing import REQUIREMENTS, build_environment
+from algo_local.algorithms.installation.npm import MODULES, read_package
+from algo_local.algorithms.languages.interpreters import Report
+from algo_local.algorithms.languages.node import INSTALL, required_node
+from algo_local.algorithms.languages.rscript import PROGRAM as RSCRIPT
+from algo_local.algorithms.languages.rscript import clean_environment
 
 _PLACEHOLDER = "no test specified"
 """What `npm init` writes in the place of tests."""

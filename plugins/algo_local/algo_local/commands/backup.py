@@ -42,8 +42,8 @@ STREAM = "-"
 def backup(app: App, target: str, without_secrets: bool) -> None:
     """Back up the platform while it is used.
 
-    TARGET is a file that ends in .tar, .tar.gz or .tgz, '-' for standard output, or else a directory: there, a backup
-    of before is brought up to date, and an interrupted one continued.
+    TARGET is a file named *.tar, *.tar.gz or *.tgz, '-' for standard output, or else a directory. An earlier backup in
+    a directory is updated, an interrupted one continued.
 
     A backup holds accounts, hashes of keys, algorithms with their sources and repositories, hosted data, calls on
     record, and the secrets with their key: keep it as private as the platform. Environments are not part of it; they
@@ -133,16 +133,16 @@ def _check_replaceable(place: Path, *, is_there: bool) -> None:
 
 @click.command()
 @click.argument("source", metavar="SOURCE", type=click.Path())
-@click.option("--replace", is_flag=True, help="Replace the platform that is there, with all its data.")
-@click.option("--digest", metavar="DIGEST", help="Restore only if the backup has this digest, as backup has told it.")
-@click.option("--dry-run", "-n", is_flag=True, help="Check all of the backup, and restore nothing.")
+@click.option("--replace", is_flag=True, help="Replace an existing platform and all its data.")
+@click.option("--digest", metavar="DIGEST", help="Restore only a backup with this digest, which 'backup' printed.")
+@click.option("--dry-run", "-n", is_flag=True, help="Verify the whole backup; restore nothing.")
 @pass_app
 def restore(app: App, source: str, replace: bool, digest: str | None, dry_run: bool) -> None:
     """Restore a backup into the platform's directory.
 
-    SOURCE is a directory or file that backup has made, or '-' for standard input. Every content is checked before the
-    platform appears; a restoration that was interrupted is continued by the same command. A platform with content stays
-    unless --replace is given, and then until the new one is whole.
+    SOURCE is a directory or file made by 'algo local backup', or '-' for standard input. All contents are verified
+    before the platform appears. After an interruption, the same command continues. An existing platform is refused;
+    with --replace, it stays until the new one is complete.
 
     \b
     Examples:

@@ -50,6 +50,10 @@ def add_connector(
 
     The options are kept in a file that only you can read, and are never shown. Test it with 'algo local connector
     test'.
+
+    \b
+    Example:
+      algo local connector add s3+archive --option key=KEY --option secret=SECRET
     """
     lines = list(options)
     if options_stdin:
@@ -69,7 +73,12 @@ def add_connector(
 @_owner
 @pass_app
 def list_connectors(app: App, owner: str | None) -> None:
-    """List the connectors of an account."""
+    """List the connectors of an account.
+
+    \b
+    Example:
+      algo local connector list
+    """
     platform = _platform()
     found = platform.connectors.of(_account(platform, owner))
     if app.output.is_json:
@@ -99,7 +108,12 @@ def list_connectors(app: App, owner: str | None) -> None:
 @_owner
 @pass_app
 def test_connector(app: App, name: str, path: str | None, owner: str | None) -> None:
-    """Test a connector by listing PATH, or its allowed paths."""
+    """Test a connector by listing PATH, or its allowed paths.
+
+    \b
+    Example:
+      algo local connector test s3+archive bucket/reports
+    """
     platform = _platform()
     account = _account(platform, owner)
     data = platform.connector(Caller(account), name)
@@ -117,7 +131,12 @@ def test_connector(app: App, name: str, path: str | None, owner: str | None) -> 
 @_owner
 @pass_app
 def remove_connector(app: App, name: str, owner: str | None) -> None:
-    """Remove a connector. Its store is not changed."""
+    """Remove a connector. Its store is not changed.
+
+    \b
+    Example:
+      algo local connector remove s3+archive
+    """
     platform = _platform()
     removed = platform.connectors.remove(_account(platform, owner), name)
     app.output.info(f"Removed {removed.name}:// of {removed.owner}")

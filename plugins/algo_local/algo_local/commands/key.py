@@ -65,6 +65,11 @@ def new_key(
 
     The key is shown only once: the platform keeps its hash. Without options it may do everything that its account may.
     A PATTERN that matches no algorithm is refused, since its key could call nothing.
+
+    \b
+    Examples:
+      algo local key new jane
+      algo local key new ci --algorithm 'acme/*' --data none --expires 90
     """
     from algo_local.metadata.keys import ADMINISTRATOR_KEY, ALGORITHM_KEY, Permissions
 
@@ -102,7 +107,12 @@ def new_key(
 @key.command("list")
 @pass_app
 def list_keys(app: App) -> None:
-    """List the API keys."""
+    """List the API keys.
+
+    \b
+    Example:
+      algo local key list
+    """
     keys = Platform(State.of()).keys.all()
     headers = ("ID", "Owner", "Key", "Label", "May", "Created", "Used", "Expires")
     rows = [_row(found) for found in keys]
@@ -118,7 +128,12 @@ def list_keys(app: App) -> None:
 @click.argument("which", metavar="ID|KEY")
 @pass_app
 def revoke_key(app: App, which: str) -> None:
-    """Revoke an API key, given as its number or text. It stops working at once."""
+    """Revoke an API key, given as its number or text. It stops working at once.
+
+    \b
+    Example:
+      algo local key revoke 17
+    """
     found = Platform(State.of()).keys.revoke(which)
     app.output.info(f"Revoked key {found.mask} of {found.owner}")
 

@@ -122,6 +122,11 @@ def serve(
 
     Clients need an API key: 'algo local key new OWNER' makes one. Monitors ask /healthz, and with the key of an
     administrator ('key new OWNER --admin') /metrics.
+
+    \b
+    Examples:
+      algo local serve --port 8080
+      algo local serve --processes 4 --log json
     """
     if tls_key and not tls_cert:
         raise UsageError("--tls-key needs --tls-cert", "Give the certificate that belongs to the key")
@@ -195,6 +200,10 @@ def status(app: App, of_cluster: bool) -> None:
     """Show the state's directory, contents and disk usage.
 
     'algo local prune' frees what no version needs.
+
+    \b
+    Example:
+      algo local status
     """
     if of_cluster:
         from algo_local.commands.cluster import show_cluster
@@ -241,6 +250,10 @@ def stop(app: App) -> None:
 
     After a command on the embedded platform they stay loaded for a minute, or as long as ALGO_LOCAL_KEEP_SECONDS says.
     Calls that are running are not affected.
+
+    \b
+    Example:
+      algo local stop
     """
     from algo_local.execution.keeper import keeper_of
 
@@ -260,7 +273,12 @@ def stop(app: App) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @pass_app
 def reset(app: App, yes: bool) -> None:
-    """Delete all data, algorithms, accounts and keys."""
+    """Delete all data, algorithms, accounts and keys.
+
+    \b
+    Example:
+      algo local reset
+    """
     from algo_local.maintenance import delete_everything
 
     state = State.of()

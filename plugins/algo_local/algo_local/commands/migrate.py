@@ -46,9 +46,9 @@ def state_of(text: str) -> State:
 
 
 @click.command()
-@click.option("--from", "source", metavar="STATE", help="Where the platform is. Default: where the environment says.")
-@click.option("--to", "target", metavar="STATE", help="Where it is moved to.")
-@click.option("--reopen", is_flag=True, help="Have a platform that was moved be changed again where it was.")
+@click.option("--from", "source", metavar="STATE", help="The state to move. Default: the one in use.")
+@click.option("--to", "target", metavar="STATE", help="The new place of the state.")
+@click.option("--reopen", is_flag=True, help="Make the old state writable again.")
 @pass_app
 def migrate(app: App, source: str | None, target: str | None, reopen: bool) -> None:
     """Move the platform to a directory or to servers.
@@ -56,10 +56,10 @@ def migrate(app: App, source: str | None, target: str | None, reopen: bool) -> N
     STATE is a directory, the URL of a PostgreSQL database, that of an object store, or both with a comma between; in
     full: root=DIRECTORY,metadata=URL,objects=URL. What it does not name is in the directory of the platform.
 
-    It is used meanwhile: files are copied while others read and write.
-    Each is checked where it arrives. Only for what has changed meanwhile,
-    and for the rows, others have to wait, or get 503 and try again; reading goes on. Interrupted, it is continued by
-    the same command. Afterwards, the old place can only be read.
+    The platform stays in use. Files are copied while clients read and write, and each copy is verified. The last step,
+    files that changed meanwhile and all rows, refuses writes with 503, which clients retry; reads go on.
+
+    After an interruption, the same command continues. Afterwards the old state is read-only, until --reopen.
 
     \b
     Examples:
@@ -71,7 +71,7 @@ def migrate(app: App, source: str | None, target: str | None, reopen: bool) -> N
     begin = state_of(source) if source else State.of()
     if reopen:
         if target:
-            raise UsageError("--reopen goes without --to", "Name the platform with --from, or by the environment")
+            raise UsageError("--reopen cannot be combined with --to", "Name the old state with --from")
         _reopen(app, begin)
         return
     if not target:

@@ -12,7 +12,7 @@ from algo_core.storage.uri import pasted
 from algo_local.algorithms.build import BuildError, NetworkAccess
 from algo_local.algorithms.configuration import identity, read_configuration
 from algo_local.algorithms.directory_publication import Wish
-from algo_local.algorithms.interpreters import parse_python
+from algo_local.algorithms.languages.interpreters import parse_python
 from algo_local.algorithms.progress import told_regularly
 from algo_local.algorithms.registry import Version
 from algo_local.platform import Platform

@@ -14,8 +14,8 @@ from algo_core.files import replacing
 from algo_core.storage.uri import pasted
 from algo_local.algorithms.catalog import SAMPLES
 from algo_local.algorithms.directory_publication import Sample, Wish
-from algo_local.algorithms.environments import interpreter_of
-from algo_local.algorithms.installing import build_environment
+from algo_local.algorithms.installation.environments import interpreter_of
+from algo_local.algorithms.installation.installing import build_environment
 from algo_local.algorithms.progress import told_regularly
 from algo_local.algorithms.registry import Version, parse_version
 from algo_local.state import State

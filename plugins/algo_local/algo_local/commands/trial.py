@@ -212,7 +212,7 @@ def shell(app: App, ctx: click.Context, /, directory: str, command: tuple[str, .
       algo local shell ./my_algorithm -- bash
       algo local shell ./my_algorithm -- python -m src.Hello
     """
-    from algo_local.algorithms.environments import interpreter_of
+    from algo_local.algorithms.installation.environments import interpreter_of
     from algo_local.algorithms.tools import variables
 
     with _built(app, directory, env) as (_, calls):

@@ -396,7 +396,9 @@ class ObjectsContract:
             finally:
                 done.set()
             assert get(another, directory, "f") in contents
-            assert not self.atomic or seen.result() <= {content[:1] + str(len(content)).encode() for content in contents}
+            assert not self.atomic or seen.result() <= {
+                content[:1] + str(len(content)).encode() for content in contents
+            }
 
     def test_digests_are_kept_by_paths_of_one_directory(self, objects: Objects, directory: str) -> None:
         path = objects.relative(directory)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from algo_local.algorithms.build import BuildError
-from algo_local.algorithms.published import COMPILED, nodes
+from algo_local.algorithms.source_trees.published import COMPILED, nodes
 from algo_local.data.objects import BLOCK
 
 if TYPE_CHECKING:

@@ -23,8 +23,8 @@ import algo_local
 from algo_core.errors import ConfigError
 from algo_core.locks import locked_if_free
 from algo_local.algorithms.build import Build
-from algo_local.algorithms.environments import interpreter_of
-from algo_local.algorithms.interpreters import base_interpreter
+from algo_local.algorithms.installation.environments import interpreter_of
+from algo_local.algorithms.languages.interpreters import base_interpreter
 from algo_local.execution import handover
 from algo_local.execution.handover import Message
 from algo_local.execution.launch import base_environment, leave

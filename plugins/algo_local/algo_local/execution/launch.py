@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from algo_local.algorithms.build import Build
-from algo_local.algorithms.environments import interpreter_of
+from algo_local.algorithms.installation.environments import interpreter_of
 from algo_local.execution import sandbox as inside
 from algo_local.execution.limits import Limits
 from algo_local.execution.process_tree import tasks_of

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from algo_core.errors import ConfigError
-from algo_local.algorithms.interpreters import base_interpreter, interpreter_base
+from algo_local.algorithms.languages.interpreters import base_interpreter, interpreter_base
 
 if TYPE_CHECKING:
     from algo_local.execution.workspace import Workspace

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 from algo_core.errors import AlgoError
 from algo_local.algorithms.build import Build, BuildError
 from algo_local.algorithms.configuration import read_configuration
-from algo_local.algorithms.environments import interpreter_of
-from algo_local.algorithms.published import Node, whole
+from algo_local.algorithms.installation.environments import interpreter_of
+from algo_local.algorithms.source_trees.published import Node, whole
 from algo_local.execution.executor import Endpoint
 from algo_local.execution.launch import Launch, StartFailed
 from algo_local.execution.limits import Limits

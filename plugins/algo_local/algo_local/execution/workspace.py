@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from algo_core.locks import acquire, is_held, locked
-from algo_local.algorithms.published import Node
+from algo_local.algorithms.source_trees.published import Node
 from algo_local.execution.process_tree import kill_marked
 from algo_local.trees import remove_tree
 

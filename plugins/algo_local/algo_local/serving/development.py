@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from algo_core.errors import AlgoError
 from algo_local.algorithms.configuration import identity, read_configuration
-from algo_local.algorithms.sources import signature
+from algo_local.algorithms.source_trees.sources import signature
 from algo_local.execution.payload import Failure
 from algo_local.execution.renewing import RenewingExecutor
 from algo_local.records.record import Answer

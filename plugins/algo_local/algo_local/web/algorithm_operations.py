@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from algo_local.algorithms.schemas import schemas_of
+from algo_local.algorithms.schemas.algorithm_schemas import schemas_of
 from algo_local.algorithms.visibility import visible_algorithms, visible_versions
 from algo_local.web.shapes import ref
 
 if TYPE_CHECKING:
-    from algo_local.algorithms.json_schema import Schema
     from algo_local.algorithms.registry import Algorithm, Version
+    from algo_local.algorithms.schemas.json_schema import Schema
     from algo_local.callers import Caller
     from algo_local.platform import Platform
 

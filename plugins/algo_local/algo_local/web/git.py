@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from algo_core.errors import AlgoError
-from algo_local.algorithms.archives import ARCHIVE_BYTES
+from algo_local.algorithms.source_trees.archives import ARCHIVE_BYTES
 from algo_local.error_codes import ErrorCode
 from algo_local.web.authorization import RequestContext, authorize
 from algo_local.web.http import BLOCK, ApiError, FileBody, Request, Response, decode

@@ -68,6 +68,12 @@ def install(
 
     A requirements file (-r) in which one requirement has a hash must have exact versions and hashes of everything that
     is installed, dependencies included. A file with another hash is refused, and nothing is changed.
+
+    \b
+    Examples:
+      algo plugins install 'acme-reports>=2'
+      algo plugins install ./acme-reports --isolated
+      algo plugins install -r plugins.txt
     """
     from algo_plugins.installer.isolating import Isolating
 
@@ -96,6 +102,10 @@ def upgrade(app: App, dists: tuple[str, ...], dry_run: bool, exit_code: bool, ye
     """Upgrade plugins within their recorded requirements.
 
     Without DIST: all that 'algo plugins install' has installed. Isolated plugins get the core that is running now.
+
+    \b
+    Example:
+      algo plugins upgrade acme-reports
     """
     from algo_core.plugins.isolated import installed
     from algo_plugins.installer.isolating import Isolating
@@ -124,6 +134,10 @@ def restore(app: App, exit_code: bool, yes: bool) -> None:
     """Reinstall plugins that are recorded but missing.
 
     After an upgrade of the interpreter, or of the tool that installed algo, plugins may be gone.
+
+    \b
+    Example:
+      algo plugins restore
     """
     from algo_plugins.installer.isolating import Isolating
 
@@ -138,7 +152,12 @@ def restore(app: App, exit_code: bool, yes: bool) -> None:
 @yes_option
 @pass_app
 def uninstall(app: App, dists: tuple[str, ...], yes: bool) -> None:
-    """Remove plugins; their dependencies stay."""
+    """Remove plugins; their dependencies stay.
+
+    \b
+    Example:
+      algo plugins uninstall acme-reports
+    """
     from algo_plugins.installer.operations import names_of
 
     prompter = Prompter(app.output)
@@ -161,6 +180,10 @@ def rollback(app: App, dist: str, yes: bool) -> None:
 
     Dependencies that were upgraded along with it are brought back as well, and no package index is asked. The version
     that is replaced is kept in turn: the same command undoes the rollback.
+
+    \b
+    Example:
+      algo plugins rollback acme-reports
     """
     from algo_plugins.installer.operations import names_of
     from algo_plugins.installer.rollback import roll_back
@@ -185,6 +208,10 @@ def outdated(app: App, dists: tuple[str, ...], exit_code: bool) -> None:
     the recorded requirement, the administrator, or a requirement of something else that is installed.
 
     Without DIST: all that 'algo plugins install' has installed.
+
+    \b
+    Example:
+      algo plugins outdated
     """
     from algo_plugins.installer.operations import names_of
     from algo_plugins.installer.outdated import standings

@@ -32,6 +32,10 @@ def logs(app: App, what: str, follow: bool, limit: int, sudo: bool) -> None:
     """Show what an algorithm printed during the call ID, or during the last calls of OWNER/NAME.
 
     Only the algorithm's owner can see its output. --json prints one line for each call.
+
+    \b
+    Example:
+      algo logs me/Greeter --follow
     """
     is_request = "/" not in what.removeprefix("algo://")
     asked = {"sudo": "true" if sudo else None}

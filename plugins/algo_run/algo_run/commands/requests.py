@@ -51,7 +51,12 @@ def list_requests(
     limit: int,
     sudo: bool,
 ) -> None:
-    """List calls on record, newest first."""
+    """List calls on record, newest first.
+
+    \b
+    Example:
+      algo requests list --state failed --limit 10
+    """
     filters = {
         "state": ",".join(state) or None,
         "algorithm": _algorithm(app, algorithm),
@@ -103,7 +108,12 @@ def _sudo(sudo: bool) -> dict[str, str | None]:
 @click.option("--sudo", is_flag=True, help="Show a call of any account (administrators only).")
 @pass_app
 def show(app: App, identifier: str, sudo: bool) -> None:
-    """Show the call ID: its state, times, sizes of input and result, and its error."""
+    """Show the call ID: its state, times, sizes of input and result, and its error.
+
+    \b
+    Example:
+      algo requests show req-0c0d9a6f-52ab-4c51-9d39-0a6c2f0f4a34
+    """
     with of_record(app.api):
         found = app.api.get_json(path_of(identifier), query=_sudo(sudo))
     _print(app, found)
@@ -114,7 +124,12 @@ def show(app: App, identifier: str, sudo: bool) -> None:
 @click.option("--sudo", is_flag=True, help="End calls of any account (administrators only).")
 @pass_app
 def cancel(app: App, identifiers: tuple[str, ...], sudo: bool) -> None:
-    """Cancel calls that wait or run. Finished calls are not changed."""
+    """Cancel calls that wait or run. Finished calls are not changed.
+
+    \b
+    Example:
+      algo requests cancel req-0c0d9a6f-52ab-4c51-9d39-0a6c2f0f4a34
+    """
     found = []
     with of_record(app.api):
         for identifier in identifiers:
@@ -153,7 +168,12 @@ request_id that has come before: a notification may come twice."""
 @click.command(epilog=VERIFYING)
 @pass_app
 def secret(app: App) -> None:
-    """Print the secret with which the notifications of 'algo run --notify' are signed."""
+    """Print the secret with which the notifications of 'algo run --notify' are signed.
+
+    \b
+    Example:
+      algo requests secret
+    """
     with of_record(app.api):
         found = app.api.get_json("webhook-secret")
     if app.output.is_json:

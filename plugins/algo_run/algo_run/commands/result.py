@@ -27,6 +27,10 @@ def result(app: App, identifier: str, output: str | None, wait: bool, raw: bool,
     """Print the result of the call ID as 'algo run' would have.
 
     'algo run --async' starts a call without waiting for it, and prints its ID.
+
+    \b
+    Example:
+      algo result "$(algo run demo/Hello -d Jane --async)" --wait
     """
     if raw and app.output.is_json:
         raise UsageError("--raw cannot be combined with --json", "Give one of them")

@@ -128,7 +128,7 @@ def _newest_version(context: RequestContext, algorithm: Algorithm) -> Version | 
 
 def _schemas(version: Version | None) -> dict[str, Any]:
     """The schemas of a version, if it has any."""
-    from algo_local.algorithms.schemas import schemas_of
+    from algo_local.algorithms.schemas.algorithm_schemas import schemas_of
 
     found = schemas_of(version.build).described() if version else {}
     return {"schemas": found} if found else {}

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from algo_core.errors import AlgoError
 from algo_local.algorithms.registry import Version
-from algo_local.algorithms.schemas import schemas_of
+from algo_local.algorithms.schemas.algorithm_schemas import schemas_of
 from algo_local.algorithms.visibility import reads_source
 from algo_local.callers import CallContext, Caller
 from algo_local.error_codes import ErrorCode
@@ -148,7 +148,7 @@ def fitting(build: Build, outcome: Outcome) -> Outcome:
     schema, result = schemas_of(build).output, outcome.result
     if schema is None or not result or result.content_type == "binary":
         return outcome
-    from algo_local.algorithms.json_schema import mismatch
+    from algo_local.algorithms.schemas.json_schema import mismatch
 
     found = mismatch(schema, result.data)
     if not found:
@@ -210,7 +210,7 @@ def _check_input(version: Version, payload: Payload) -> None:
     schema = schemas_of(version.build).input
     if schema is None or payload.content_type == "binary":
         return
-    from algo_local.algorithms.json_schema import mismatch
+    from algo_local.algorithms.schemas.json_schema import mismatch
 
     if found := mismatch(schema, payload.data):
         name = f"{version.algorithm.owner}/{version.algorithm.name}"

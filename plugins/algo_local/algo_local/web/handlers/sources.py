@@ -28,7 +28,7 @@ def log(context: RequestContext) -> dict[str, Any]:
 
 def upload(context: RequestContext) -> dict[str, Any]:
     """`PUT .../source`: what does not differ from the newest commit makes no new one."""
-    from algo_local.algorithms.archives import ARCHIVE_BYTES, archive_entries
+    from algo_local.algorithms.source_trees.archives import ARCHIVE_BYTES, archive_entries
 
     platform, algorithm = context.platform, context.algorithm
     with tempfile.TemporaryFile() as archive:
@@ -72,7 +72,7 @@ def download(context: RequestContext) -> Response:
 
 def readme(context: RequestContext) -> dict[str, str]:
     """`GET .../readme`: a file of the newest version that the caller may see."""
-    from algo_local.algorithms.sources import read_readme
+    from algo_local.algorithms.source_trees.sources import read_readme
 
     found = visible_versions(context.platform.registry, context.caller, context.algorithm)
     newest = next((version for version in found if version.public), found[0] if found else None)

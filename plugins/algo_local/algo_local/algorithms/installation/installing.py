@@ -12,10 +12,10 @@ from algo_core.errors import ConfigError
 from algo_local.algorithms.build import BuildError
 from algo_local.algorithms.configuration import NAME as CONFIGURATION
 from algo_local.algorithms.configuration import read_configuration
-from algo_local.algorithms.index_settings import index_settings
-from algo_local.algorithms.install_failure import Reason, reason_of
-from algo_local.algorithms.interpreters import Python, Report, ours, uv_program
-from algo_local.algorithms.tether import tethered
+from algo_local.algorithms.installation.index_settings import index_settings
+from algo_local.algorithms.installation.install_failure import Reason, reason_of
+from algo_local.algorithms.installation.tether import tethered
+from algo_local.algorithms.languages.interpreters import Python, Report, ours, uv_program
 from algo_local.state import PASSWORD_VARIABLES
 
 REQUIREMENTS = "requirements.txt"

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from algo_local.algorithms.build import BuildError
 from algo_local.algorithms.configuration import NAME, read_configuration
-from algo_local.algorithms.modules import first_module, missing_entry_point
-from algo_local.algorithms.node import required_node
-from algo_local.algorithms.npm import MODULES, PACKAGE, read_package
+from algo_local.algorithms.installation.npm import MODULES, PACKAGE, read_package
+from algo_local.algorithms.languages.node import required_node
+from algo_local.algorithms.source_trees.modules import first_module, missing_entry_point
 
 ENDINGS = (".js", ".mjs", ".cjs")
 """How the names of modules end."""

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from algo_local.algorithms.install_failure import reason_of
+from algo_local.algorithms.installation.install_failure import reason_of
 from algo_local.algorithms.progress import told_regularly
 
 REQUIRED = ["# numbers", "numpy==99", "psycopg2==2.7", "no-such.package", "requests==2.0", "requests-toolbelt"]

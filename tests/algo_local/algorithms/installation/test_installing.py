@@ -14,13 +14,14 @@ import pytest
 
 from algo_core.errors import AlgoError, ConfigError, ExitCode
 from algo_local.algorithms import builder as builder_module
-from algo_local.algorithms import bytecode, installing, interpreters
-from algo_local.algorithms import index_settings as index_settings_module
 from algo_local.algorithms.build import BuildError
 from algo_local.algorithms.builder import Builder
 from algo_local.algorithms.catalog import python_of
-from algo_local.algorithms.index_settings import index_settings
-from algo_local.algorithms.interpreters import Python, find_python, ours, parse_python, python_named_in
+from algo_local.algorithms.installation import bytecode, installing
+from algo_local.algorithms.installation import index_settings as index_settings_module
+from algo_local.algorithms.installation.index_settings import index_settings
+from algo_local.algorithms.languages import interpreters
+from algo_local.algorithms.languages.interpreters import Python, find_python, ours, parse_python, python_named_in
 from algo_local.callers import CallContext
 from algo_local.execution import runner
 from algo_local.execution.payload import Payload

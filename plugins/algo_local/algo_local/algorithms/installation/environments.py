@@ -17,10 +17,10 @@ from algo_core.locks import locked
 from algo_core.text import decoded
 from algo_local.algorithms.build import BuildError
 from algo_local.algorithms.configuration import read_configuration
-from algo_local.algorithms.installing import REQUIREMENTS, make_environment
-from algo_local.algorithms.interpreters import Python, Report, base_interpreter, ours
-from algo_local.algorithms.rscript import PROGRAM as RSCRIPT
-from algo_local.algorithms.rscript import required_r
+from algo_local.algorithms.installation.installing import REQUIREMENTS, make_environment
+from algo_local.algorithms.languages.interpreters import Python, Report, base_interpreter, ours
+from algo_local.algorithms.languages.rscript import PROGRAM as RSCRIPT
+from algo_local.algorithms.languages.rscript import required_r
 from algo_local.trees import make_read_only, make_writable, remove_tree
 
 _CODE_HINT = (
@@ -118,8 +118,8 @@ class Environments:
 
         Without `run_code`, no script of any package is run. Raises BuildError as above, and if there is no Node.js.
         """
-        from algo_local.algorithms import npm
-        from algo_local.algorithms.node import required_node
+        from algo_local.algorithms.installation import npm
+        from algo_local.algorithms.languages.node import required_node
 
         node = required_node()
         package = npm.read_package(source)

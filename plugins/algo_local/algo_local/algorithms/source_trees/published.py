@@ -18,7 +18,7 @@ from pathlib import Path
 from algo_core.files import replacing
 from algo_core.locks import locked
 from algo_local.algorithms.build import BuildError
-from algo_local.algorithms.sources import hash_record
+from algo_local.algorithms.source_trees.sources import hash_record
 from algo_local.trees import make_writable, remove_tree
 
 COMPILED = "__pycache__"

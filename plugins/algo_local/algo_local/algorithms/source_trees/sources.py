@@ -16,11 +16,11 @@ from typing import Any
 
 from algo_local.algorithms.build import BuildError, Language
 from algo_local.algorithms.configuration import NAME, Configuration, meant, read_configuration
-from algo_local.algorithms.interpreters import OLDEST
-from algo_local.algorithms.node import find_node, required_node
-from algo_local.algorithms.npm import PACKAGE
-from algo_local.algorithms.r_scripts import PACKAGES, find_r_script, looks_like_r
-from algo_local.algorithms.rscript import find_r, required_r
+from algo_local.algorithms.installation.npm import PACKAGE
+from algo_local.algorithms.languages.interpreters import OLDEST
+from algo_local.algorithms.languages.node import find_node, required_node
+from algo_local.algorithms.languages.rscript import find_r, required_r
+from algo_local.algorithms.source_trees.r_scripts import PACKAGES, find_r_script, looks_like_r
 
 MAX_FILES = 20_000
 MAX_BYTES = 2 << 30
@@ -263,7 +263,7 @@ def find_module(directory: Path, name: str, language: Language = "python3") -> s
     algorithm if it is published under another name.
     """
     if language == "javascript":
-        from algo_local.algorithms.scripts import find_script
+        from algo_local.algorithms.source_trees.scripts import find_script
 
         return find_script(directory, name)
     if language == "r":

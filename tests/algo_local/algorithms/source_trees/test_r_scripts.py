@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from support.programs import needs
 
-from algo_local.algorithms import rscript
 from algo_local.algorithms.build import BuildError
 from algo_local.algorithms.builder import Builder
-from algo_local.algorithms.sources import check_runnable
+from algo_local.algorithms.languages import rscript
+from algo_local.algorithms.source_trees.sources import check_runnable
 
 CODE = "algorithm <- function(input) input\n"
 

@@ -13,9 +13,9 @@ from algo_core.text import decoded
 from algo_local.advice import for_r_package
 from algo_local.algorithms.build import BuildError
 from algo_local.algorithms.configuration import NAME, read_configuration
-from algo_local.algorithms.interpreters import Report
-from algo_local.algorithms.modules import first_module, missing_entry_point
-from algo_local.algorithms.rscript import clean_environment, required_r
+from algo_local.algorithms.languages.interpreters import Report
+from algo_local.algorithms.languages.rscript import clean_environment, required_r
+from algo_local.algorithms.source_trees.modules import first_module, missing_entry_point
 
 ENDINGS = (".R", ".r")
 """How the names of files with code end."""

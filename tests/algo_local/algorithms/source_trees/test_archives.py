@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import pytest
 
-from algo_local.algorithms.archives import FILE, STREAM_BYTES, ZIP_DIRECTORY_BYTES, archive_entries
+from algo_local.algorithms.source_trees.archives import FILE, STREAM_BYTES, ZIP_DIRECTORY_BYTES, archive_entries
 from algo_local.refusals import Invalid
 
 ROOM = 1 << 30

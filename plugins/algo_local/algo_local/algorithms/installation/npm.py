@@ -12,10 +12,10 @@ from typing import Any
 
 from algo_core.text import decoded
 from algo_local.algorithms.build import BuildError
-from algo_local.algorithms.install_failure import Reason
-from algo_local.algorithms.installing import run
-from algo_local.algorithms.interpreters import Report
-from algo_local.algorithms.node import INSTALL, Node
+from algo_local.algorithms.installation.install_failure import Reason
+from algo_local.algorithms.installation.installing import run
+from algo_local.algorithms.languages.interpreters import Report
+from algo_local.algorithms.languages.node import INSTALL, Node
 
 PACKAGE = "package.json"
 MODULES = "node_modules"

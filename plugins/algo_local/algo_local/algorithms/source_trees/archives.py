@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import BinaryIO, NamedTuple, cast
 
-from algo_local.algorithms.sources import MAX_FILES
+from algo_local.algorithms.source_trees.sources import MAX_FILES
 from algo_local.error_codes import ErrorCode
 from algo_local.refusals import Invalid
 

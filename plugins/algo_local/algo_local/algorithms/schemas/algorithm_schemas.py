@@ -12,7 +12,7 @@ from algo_core.text import decoded
 from algo_local.algorithms.build import Build, BuildError
 
 if TYPE_CHECKING:
-    from algo_local.algorithms.json_schema import Schema
+    from algo_local.algorithms.schemas.json_schema import Schema
 
 FILES = {"input": "input.schema.json", "output": "output.schema.json"}
 """The names of the files, in the root of the source tree."""
@@ -75,7 +75,7 @@ def _read(path: Path) -> Schema | None:
         schema = json.loads(decoded(content))
     except (ValueError, RecursionError) as error:
         raise BuildError(f"{path.name} is not JSON: {error}", "Correct the schema") from error
-    from algo_local.algorithms.json_schema import check_schema
+    from algo_local.algorithms.schemas.json_schema import check_schema
 
     check_schema(schema, path.name)
     return schema
@@ -88,7 +88,7 @@ def _hinted(tree: Path, module: str) -> Schemas:
             text = path.read_bytes().decode("utf-8", "replace")
             if not _HINTED.search(text):  # which spares most algorithms the parser
                 return Schemas()
-            from algo_local.algorithms.type_hints import hinted
+            from algo_local.algorithms.schemas.type_hints import hinted
 
             return Schemas(*hinted(text))
     return Schemas()

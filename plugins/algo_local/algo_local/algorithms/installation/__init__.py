@@ -1,0 +1,1 @@
+"""Environments of algorithms: requirements, their installation by pip, uv or npm, and what went wrong."""

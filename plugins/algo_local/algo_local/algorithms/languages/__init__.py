@@ -1,0 +1,1 @@
+"""The interpreters of this machine that run algorithms: Python, Node.js and R."""
