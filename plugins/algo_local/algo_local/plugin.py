@@ -107,6 +107,10 @@ def algo_variables() -> list[Variable]:
             "ALGO_LOCAL_KEEP_SECONDS",
             "how long algorithms stay loaded after a command (default: 60; 0, the default where CI is set: not at all)",
         ),
+        Variable(
+            "ALGO_LOCAL_HANG_SECONDS",
+            "after how long without an answer 'local serve --processes' starts a process again (default: 30; 0: never)",
+        ),
         Variable("ALGO_LOCAL_RECORD_DAYS", "age in days at which recorded calls are removed (default: 7)"),
         Variable("ALGO_LOCAL_RECORD_SIZE", "limit of the size of the record of calls, such as 1G"),
         Variable("ALGO_LOCAL_NOTIFY_PRIVATE", "let --notify name private addresses: on or off (default: on loopback)"),

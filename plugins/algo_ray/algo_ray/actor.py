@@ -7,7 +7,6 @@ with all its descendants when the actor does, whatever the reason. One actor ser
 from __future__ import annotations
 
 import os
-import pickle
 import socket
 import threading
 import time
@@ -17,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from algo_core.errors import AlgoError
+from algo_local.execution.wire import Gone, Kind, encoded_outcome
+from algo_ray.lines import PROVE_SECONDS, Line, line_over, prove
 from algo_ray.packing import Cache, Need
 from algo_ray.relay import Relay
 
@@ -45,37 +46,6 @@ class NodeEndpoint:
         """Nothing is open."""
 
 
-class _Printed:
-    """What a call prints until somebody takes it."""
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._kept: list[bytes] = []
-        self._is_done = False
-
-    def add(self, data: bytes) -> None:
-        with self._changed:
-            self._kept.append(data)
-            self._changed.notify_all()
-
-    def end(self) -> bytes:
-        """The rest; those who wait are told."""
-        with self._changed:
-            self._is_done = True
-            self._changed.notify_all()
-            return self._taken()
-
-    def wait(self, seconds: float) -> bytes:
-        """What has been printed since it was last taken; empty when the call has ended, or the time is over."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._kept or self._is_done, seconds)
-            return self._taken()
-
-    def _taken(self) -> bytes:
-        taken, self._kept = b"".join(self._kept), []
-        return taken
-
-
 class Seat:
     """Room for one worker on a node."""
 
@@ -84,8 +54,6 @@ class Seat:
         self._workers: Workers | None = None
         self._worker: Worker | None = None
         self._address = ""
-        self._printed = _Printed()
-        self._calls = 0
         self._in_use = threading.Lock()
         self._end = threading.Event()
 
@@ -96,9 +64,19 @@ class Seat:
         return ray.get_runtime_context().get_node_id(), os.getpid()
 
     def begin(
-        self, need: Need, account: str, token: str, label: str, address: str, archives: Sequence[Any]
+        self,
+        need: Need,
+        account: str,
+        token: str,
+        label: str,
+        address: str,
+        archives: Sequence[Any],
+        place: tuple[str, int],
+        key: bytes,
     ) -> tuple[str, str, str | None]:
-        """Start a worker; `archives` refer to the source and the environment, fetched only if this node lacks them.
+        """Start a worker that takes calls over a line to `place`, where the other end knows `key`.
+
+        `archives` refer to the source and the environment, fetched only if this node lacks them.
 
         Returns `("ok", the number of its process, None)`, or `("failed", why, a hint)`.
         """
@@ -106,9 +84,14 @@ class Seat:
             with self._in_use:
                 build = self._cached(need, archives)
                 self._address = address
-                self._worker = self._started().start(build, account, token, label)
-                self._calls = 0
-                return "ok", self._worker.name, None
+                connected = _connected(place)
+                try:
+                    worker = self._worker = self._started().start(build, account, token, label)
+                except BaseException:
+                    connected.close()
+                    raise
+                threading.Thread(target=self._serve, args=(worker, connected, key), daemon=True).start()
+                return "ok", worker.name, None
         except AlgoError as error:
             return "failed", error.message, error.hint
         except OSError as error:
@@ -135,38 +118,40 @@ class Seat:
             self._workers = Workers(lambda: NodeEndpoint(self._address), self._cache.root / "processes")
         return self._workers
 
-    def load(self, seconds: float) -> bytes:
-        """Load the algorithm, if that is still to be done: until then, no request is handed over.
+    def _serve(self, worker: Worker, connected: socket.socket, key: bytes) -> None:
+        """Serve what comes over a line, until the other end closes it; then the worker is not used any more."""
+        with connected:
+            try:
+                if prove(connected, key, is_platform=False):
+                    line = line_over(connected, is_platform=False)
+                    with line.socket:
+                        self._answer_all(worker, line)
+            except (Gone, OSError):
+                pass
+            finally:
+                worker.kill()
 
-        Returns a pickled `("loaded", whether it is, the rest of what was printed)`.
-        """
-        with self._in_use:
-            worker, self._printed = self._worker, _Printed()
-            assert worker is not None
-            worker.await_loaded(time.monotonic() + seconds, self._printed.add)
-            return pickle.dumps(("loaded", worker.is_loaded, self._printed.end()))
+    def _answer_all(self, worker: Worker, line: Line) -> None:
+        def told(data: bytes) -> None:
+            line.send(Kind.PRINTED, body=data)
 
-    def call(self, request: bytes, seconds: float) -> bytes:
-        """Hand over a request and wait for the answer.
-
-        Returns a pickled `("answer", outcome, whether it can take another call, whether it is loaded, memory, the rest
-        of the output)`, or `("stale",)` if the worker has ended while it was idle, and the request was not handed over.
-        """
-        with self._in_use:
-            worker = self._worker
-            if worker is None or (worker.is_loaded and not worker.is_reusable):
-                return pickle.dumps(("stale",))
-            self._printed = _Printed()
-            self._calls += 1
-            outcome = worker.call(request, time.monotonic() + seconds, self._printed.add)
-            rest = self._printed.end()
-            is_reusable = worker.settle()
-            memory = worker.memory() if self._calls % _LOOK == 1 else None
-            return pickle.dumps(("answer", outcome, is_reusable, worker.is_loaded, memory, rest), protocol=5)
-
-    def printed(self, seconds: float) -> bytes:
-        """What the call prints, as it comes."""
-        return self._printed.wait(seconds)
+        calls = 0
+        while True:
+            kind, seconds, request = line.receive()
+            with self._in_use:
+                deadline = time.monotonic() + seconds
+                if kind is Kind.ASK:  # to load the algorithm, if that is still to be done: no request is handed over
+                    worker.await_loaded(deadline, told)
+                    line.send(Kind.ANSWER, worker.is_loaded)
+                elif worker is not self._worker or (worker.is_loaded and not worker.is_reusable):
+                    line.send(Kind.STOP)  # it has ended while it was idle
+                else:
+                    outcome = worker.call(request, deadline, told)
+                    is_reusable = worker.settle()
+                    memory = worker.memory() if calls % _LOOK == 0 else None
+                    calls += 1
+                    head, body = encoded_outcome(outcome, [])
+                    line.send(Kind.OUTCOME, (head, is_reusable, worker.is_loaded, memory), body)
 
     def end(self) -> None:
         """End the worker's process now, with all its children; a call that it serves is answered at once."""
@@ -184,3 +169,14 @@ class Seat:
     def watch(self) -> None:
         """Return never: who waits for it learns of the actor's end."""
         self._end.wait()
+
+
+def _connected(place: tuple[str, int]) -> socket.socket:
+    try:
+        return socket.create_connection(place, PROVE_SECONDS)
+    except OSError as error:
+        host, port = place
+        raise AlgoError(
+            f"This node cannot reach the platform's machine at {host}, port {port}: {error.strerror or error}",
+            "Let the machines of the cluster reach each other on all ports above 1024",
+        ) from error

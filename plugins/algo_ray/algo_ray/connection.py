@@ -40,7 +40,7 @@ class Connection:
         """`directory` is where what the driver and Ray say is kept, in `driver.log`."""
         self._address = address
         self._directory = directory
-        self._environ = environ
+        self.environ = environ
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
@@ -70,7 +70,7 @@ class Connection:
         ours, theirs = socket.socketpair()
         settings = {
             "address": self._address,
-            "environment": {name: self._environ[name] for name in _CARRIED if self._environ.get(name)},
+            "environment": {name: self.environ[name] for name in _CARRIED if self.environ.get(name)},
             "packages": [str(Path(str(package.__file__)).parent) for package in (algo_core, algo_local, algo_ray)],
         }
         arguments = [str(theirs.fileno()), json.dumps(settings), json.dumps([part for part in sys.path if part])]
@@ -81,7 +81,7 @@ class Connection:
                 stdout=log,
                 stderr=log,
                 cwd="/",
-                env={**self._environ, "RAY_AUTH_MODE": "token"},
+                env={**self.environ, "RAY_AUTH_MODE": "token"},
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )

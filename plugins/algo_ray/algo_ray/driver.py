@@ -21,7 +21,7 @@ from algo_ray.joining import join
 from algo_ray.packing import Need, pack, pack_environment
 from algo_ray.relay import Relay
 from algo_ray.seats import Seats
-from algo_ray.sessions import Pumps, Session
+from algo_ray.sessions import Session, family_of
 
 _KEPT_ARCHIVES = 256
 """Sources and environments that are kept in the object store for nodes that may ask for them."""
@@ -69,7 +69,7 @@ class Driver:
         if told := join(settings["address"], settings["environment"], settings["packages"]):
             self._channel.send("refused", *told)
             return
-        self._seats, self._archives, self._pumps = Seats(), Archives(), Pumps()
+        self._seats, self._archives = Seats(), Archives()
         self._channel.send("ready", self._seats.cluster())
         while True:
             data, descriptors, _, _ = socket.recv_fds(self._control, 1, 1)
@@ -81,7 +81,9 @@ class Driver:
                 threading.Thread(target=work, args=(channel,), daemon=True).start()
 
     def _serve(self, channel: Channel) -> None:
-        Session(channel, self._seats, self._archives, self._pumps, self._address).run()
+        import ray
+
+        Session(channel, self._seats, self._archives, self._address, ray.util.get_node_ip_address()).run()
 
     def _tell(self, channel: Channel) -> None:
         """Answer questions about the cluster."""
@@ -98,8 +100,7 @@ class Driver:
         with self._lock:
             if platform not in self._relays:
                 host, _, port = platform.rpartition("/")[2].rpartition(":")
-                family = socket.AF_INET6 if ":" in own else socket.AF_INET
-                listener = socket.create_server((own, 0), family=family, backlog=128)
+                listener = socket.create_server((own, 0), family=family_of(own), backlog=128)
                 self._relays[platform] = Relay(listener, (host, int(port)))
             return self._relays[platform].address
 

@@ -38,18 +38,33 @@ class Placed:
     process: int = 0
     label: str = ""
     since: float = field(default_factory=time.monotonic)
-    on_death: Callable[[], None] | None = None
-    is_dead: bool = False
+    death: str | None = None
+    """Why the actor is dead, as far as that is known here."""
+    _on_death: Callable[[str], None] | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def watch(self) -> None:
+    @property
+    def is_dead(self) -> bool:
+        """Whether the actor is known to be dead."""
+        return self.death is not None
+
+    def begin_watch(self) -> None:
         """Learn of the actor's end, from now on."""
         watched = self.handle.watch.options(concurrency_group="watch").remote()
-        watched.future().add_done_callback(lambda future: self._died())
+        watched.future().add_done_callback(lambda future: self._died(reason_of(future.exception())))
 
-    def _died(self) -> None:
-        self.is_dead = True
-        if on_death := self.on_death:
-            on_death()
+    def watch(self, on_death: Callable[[str], None] | None) -> None:
+        """Have `on_death` called with the reason when the actor dies, or at once if it is dead."""
+        with self._lock:
+            self._on_death, death = on_death, self.death
+        if death is not None and on_death:
+            on_death(death)
+
+    def _died(self, reason: str) -> None:
+        with self._lock:
+            self.death, on_death = reason, self._on_death
+        if on_death:
+            on_death(reason)
 
 
 class Seats:
@@ -98,7 +113,7 @@ class Seats:
                 if time.monotonic() >= end or not on_wait():
                     raise Unplaced("Nodes of the cluster die before a worker has started there") from None
                 continue
-            placed.watch()
+            placed.begin_watch()
             with self._lock:
                 self._all.add(placed)
             return placed
@@ -130,7 +145,7 @@ class Seats:
         if self._class is None:
             from algo_ray.actor import Seat
 
-            groups = {"output": 1, "control": 2, "watch": 1}
+            groups = {"control": 2, "watch": 1}
             self._class = ray.remote(concurrency_groups=groups, max_restarts=0, max_task_retries=0)(Seat)
         options: dict[str, Any] = {
             "num_cpus": 0 if nested else wanted.pop("cpus", 1.0),
@@ -166,7 +181,8 @@ class Seats:
 
     def give_back(self, placed: Placed) -> None:
         """Its worker has ended: keep it for the next one for a while."""
-        placed.label, placed.since, placed.on_death = "", time.monotonic(), None
+        placed.label, placed.since = "", time.monotonic()
+        placed.watch(None)
         with self._lock:
             self._spare.append(placed)
             if self._janitor is None:
@@ -239,6 +255,11 @@ def _declared(resources: Mapping[str, float]) -> dict[str, float]:
 
 def _taken(placed: Placed) -> dict[str, float]:
     return {"cpus": 1.0, **dict(placed.resources), **({"cpus": 0.0} if placed.nested else {})}
+
+
+def reason_of(error: BaseException | None) -> str:
+    """What Ray says about an error, in one line."""
+    return " ".join(str(error or "").split())[:300]
 
 
 def _kill(handle: Any) -> None:

@@ -1,77 +1,41 @@
-"""A session serves one worker of the platform: it passes on what that sends to an actor, and back (driver process)."""
+"""A session has an actor begin a worker of the platform, gives the platform a line to it, and ends it (driver process).
+
+Calls do not pass through here.
+"""
 
 from __future__ import annotations
 
-import threading
+import contextlib
+import socket
 import time
 import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from algo_ray.frames import Channel
+from algo_ray.lines import PROVE_SECONDS, prove
 from algo_ray.packing import Need
-from algo_ray.seats import Placed, Seats, Unplaced
+from algo_ray.seats import Placed, Seats, Unplaced, reason_of
 
 if TYPE_CHECKING:
     from algo_ray.driver import Archives
 
-LIVE_SECONDS = 0.05
-"""Calls that take longer have what they print passed on as it comes; that of others comes with the answer."""
-
-_WAIT_SECONDS = 600.0
 _RETIRE_SECONDS = 8.0
-
-
-class Pumps:
-    """Asks for the output of calls that take a while."""
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._due: dict[Session, float] = {}
-        threading.Thread(target=self._run, daemon=True).start()
-
-    def add(self, session: Session) -> None:
-        """A call of a session begins."""
-        with self._changed:
-            if not self._due:
-                self._changed.notify()
-            self._due[session] = time.monotonic() + LIVE_SECONDS
-
-    def remove(self, session: Session) -> None:
-        """It has ended."""
-        with self._changed:
-            self._due.pop(session, None)
-
-    def _run(self) -> None:
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._due)
-            time.sleep(LIVE_SECONDS)
-            with self._changed:
-                now = time.monotonic()
-                due = [session for session, moment in self._due.items() if moment <= now]
-                for session in due:
-                    del self._due[session]
-            for session in due:
-                session.pump()
 
 
 class Session:
     """One worker, from its start until the platform closes the channel."""
 
     def __init__(
-        self, channel: Channel, seats: Seats, archives: Archives, pumps: Pumps, address_of: Callable[[str], str]
+        self, channel: Channel, seats: Seats, archives: Archives, address_of: Callable[[str], str], own: str
     ) -> None:
+        """`own` is the address of this machine in the cluster."""
         self._channel = channel
         self._seats = seats
         self._archives = archives
-        self._pumps = pumps
         self._address_of = address_of
+        self._own = own
         self._placed: Placed | None = None
-        self._lock = threading.Lock()
-        self._pumping = False
-        self._is_running = False
-        self._answer: tuple[Any, ...] | None = None
 
     def run(self) -> None:
         """Serve until the platform has enough of the worker; then have the actor end it."""
@@ -82,7 +46,7 @@ class Session:
             pass  # the platform is gone
         except Exception as error:  # whatever Ray raises is this worker's alone
             traceback.print_exc()
-            self._tell(("refused", f"The Ray cluster failed: {_reason(error)}", None))
+            self._tell(("refused", f"The Ray cluster failed: {reason_of(error)}", None))
         finally:
             if self._placed:
                 self._leave(self._placed)
@@ -94,7 +58,7 @@ class Session:
         message = self._channel.receive()
         if not message:
             return False
-        _, need, account, token, label, platform, resources, nested = message
+        _, need, account, token, label, platform, resources, nested, key = message
         while True:
             try:
                 placed = self._seats.take(resources, nested=nested, on_wait=lambda: self._goes_on(is_placed=False))
@@ -102,16 +66,20 @@ class Session:
                 self._channel.send("refused", str(error), "Add nodes, or have the algorithm ask for less")
                 return False
             placed.label = label
+            line: socket.socket | None = None
             try:
                 archives = self._archives.of(Need(*need))
-                began = placed.handle.begin.remote(
-                    Need(*need), account, token, label, self._address_of(platform), archives
-                )
-                while not ray.wait([began], timeout=0.25)[0]:
-                    if not self._goes_on(is_placed=True):
-                        self._seats.drop(placed)
-                        return False
-                word, told, hint = ray.get(began)
+                with socket.create_server((self._own, 0), family=family_of(self._own)) as listener:
+                    place = listener.getsockname()[:2]
+                    given = (Need(*need), account, token, label, self._address_of(platform), archives, place, key)
+                    began = placed.handle.begin.remote(*given)
+                    while not ray.wait([began], timeout=0.25)[0]:
+                        if not self._goes_on(is_placed=True):
+                            self._seats.drop(placed)
+                            return False
+                    word, told, hint = ray.get(began)
+                    if word == "ok":
+                        line = _accepted(listener, key)
             except ray.exceptions.RayActorError:
                 self._seats.drop(placed)  # its node is gone: there are others
                 continue
@@ -123,8 +91,13 @@ class Session:
             if word != "ok":
                 self._channel.send("refused", told, hint)
                 return False
-            placed.on_death = self._died
-            self._channel.send("started", told, placed.node)
+            if line is None:
+                self._channel.send("refused", f"No connection came from node {placed.node[:12]} to {place[0]}", None)
+                return False
+            with line:
+                self._channel.send("started", told, placed.node)
+                socket.send_fds(self._channel.connection, [b"+"], [line.fileno()])
+            placed.watch(self._died)
             return True
 
     def _goes_on(self, *, is_placed: bool) -> bool:
@@ -137,59 +110,14 @@ class Session:
 
     def _serve(self) -> None:
         assert self._placed is not None
-        handle = self._placed.handle
         while message := self._channel.receive():
-            word, *given = message
-            if word == "retire":
+            if message[0] == "end":
+                self._placed.handle.end.options(concurrency_group="control").remote()
+            else:
                 self._leave(self._placed)
                 self._placed = None
                 self._channel.send("retired")
                 return
-            if word == "end":
-                handle.end.options(concurrency_group="control").remote()
-                continue
-            with self._lock:
-                self._is_running, self._answer = True, None
-            self._pumps.add(self)
-            method = handle.load if word == "load" else handle.call
-            method.remote(*given).future().add_done_callback(self._done)
-
-    def _done(self, future: Any) -> None:
-        error = future.exception()
-        answer = ("died", _reason(error)) if error else ("done", future.result())
-        self._pumps.remove(self)
-        with self._lock:
-            self._is_running = False
-            self._answer = answer
-            if self._pumping:
-                return  # what was printed before is told before
-        self._tell(answer)
-
-    def pump(self) -> None:
-        """Ask for what is printed, until the call ends."""
-        with self._lock:
-            if not self._is_running or self._pumping:
-                return
-            self._pumping = True
-        self._ask()
-
-    def _ask(self) -> None:
-        assert self._placed is not None
-        asked = self._placed.handle.printed.options(concurrency_group="output").remote(_WAIT_SECONDS)
-        asked.future().add_done_callback(self._printed)
-
-    def _printed(self, future: Any) -> None:
-        printed = b"" if future.exception() else future.result()
-        if printed:
-            self._tell(("output", printed))
-        with self._lock:
-            goes_on = self._is_running and not future.exception()
-            self._pumping = goes_on
-            answer = None if goes_on else self._answer
-        if goes_on:
-            self._ask()
-        elif answer:
-            self._tell(answer)
 
     def _tell(self, message: tuple[Any, ...]) -> None:
         try:
@@ -197,11 +125,8 @@ class Session:
         except OSError:
             pass  # the platform is gone, which `run` sees as well
 
-    def _died(self) -> None:
-        with self._lock:
-            told = self._is_running
-        if not told:
-            self._tell(("gone",))
+    def _died(self, reason: str) -> None:
+        self._tell(("gone", reason))
 
     def _leave(self, placed: Placed) -> None:
         import ray
@@ -218,5 +143,21 @@ class Session:
             self._seats.drop(placed)
 
 
-def _reason(error: BaseException) -> str:
-    return " ".join(str(error).split())[:300]
+def family_of(address: str) -> socket.AddressFamily:
+    """The kind of an address: IPv4 or IPv6."""
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+def _accepted(listener: socket.socket, key: bytes) -> socket.socket | None:
+    """The connection of the actor that was told the key, whoever else connects; None if none comes in time."""
+    end = time.monotonic() + PROVE_SECONDS
+    while (left := end - time.monotonic()) > 0:
+        listener.settimeout(left)
+        with contextlib.suppress(OSError):
+            connected, _ = listener.accept()
+            with contextlib.ExitStack() as undo:
+                undo.enter_context(connected)
+                if prove(connected, key, is_platform=True):
+                    undo.pop_all()
+                    return connected
+    return None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import pickle
+import secrets
+import select
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -15,8 +17,10 @@ from algo_local.algorithms.configuration import read_configuration
 from algo_local.execution.payload import Failure, Outcome
 from algo_local.execution.protocol import CANNOT_RUN
 from algo_local.execution.served import NotHandedOver
+from algo_local.execution.wire import Gone, Kind, Message, decoded_outcome
 from algo_local.trees import in_use
 from algo_ray.frames import Channel
+from algo_ray.lines import KEY_BYTES, Line, line_over
 from algo_ray.packing import needed
 
 if TYPE_CHECKING:
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
 _GRACE = 3.0
 """Seconds after a call's time in which its node still has to say that it has ended it."""
 
+_REASON_SECONDS = 1.0
 _RETIRE_SECONDS = 10.0
 _SLOW_SECONDS = 1.0
 
@@ -35,7 +40,8 @@ _SLOW_SECONDS = 1.0
 class RayWorker:
     """A worker on a node. For one thread at a time, except for `kill`."""
 
-    def __init__(self, channel: Channel, account: str, token: str, name: str) -> None:
+    def __init__(self, channel: Channel, line: Line, account: str, token: str, name: str) -> None:
+        """Calls take the `line`; what ends it, and the news of its end, the `channel`."""
         self.account = account
         self.token = token
         self.idle_since = 0.0
@@ -44,6 +50,10 @@ class RayWorker:
         self.is_loaded = False
         """Whether the algorithm has been loaded."""
         self._channel = channel
+        self._line = line
+        self._poll = select.poll()
+        for end in (line.socket, channel.connection):
+            self._poll.register(end, select.POLLIN)
         self._began = time.monotonic()
         self._calls = 0
         self._memory = 0
@@ -60,7 +70,7 @@ class RayWorker:
 
         def told(data: bytes) -> None:
             printed.extend(data)
-            if on_output and data:
+            if on_output:
                 on_output(data)
 
         is_fit, self._is_fit = self._is_fit, False
@@ -69,30 +79,29 @@ class RayWorker:
         began = time.monotonic()
         try:
             if not self.is_loaded:
-                self.is_loaded = self._ask(("load",), deadline, told)[1]
+                self.is_loaded = self._ask(Kind.ASK, b"", deadline, told).head
                 began = time.monotonic() if self.is_loaded else began
         except _Lost as lost:
             raise NotHandedOver(str(lost)) from lost
         except TimeoutError:
             return self._cut_short(Failure(CANNOT_RUN, "TimeoutError"), began, printed)
         try:
-            answer = self._ask(("call", request), deadline, told)
+            answer = self._ask(Kind.CALL, request, deadline, told)
         except _Lost as lost:
             failure = Failure(f"The node that ran the call was lost: {lost}", "SystemError", ended="lost")
             return self._cut_short(failure, began, printed)
         except TimeoutError:
             return self._cut_short(Failure(CANNOT_RUN, "TimeoutError"), began, printed)
-        if answer[0] == "stale":
+        if answer.kind is Kind.STOP:
             raise NotHandedOver("its worker had ended", was_idle=True)
-        _, outcome, self._is_fit, self.is_loaded, memory, _ = answer
+        head, self._is_fit, self.is_loaded, memory = answer.head
         self._memory = self._memory if memory is None else memory
-        assert isinstance(outcome, Outcome)
-        return outcome
+        return decoded_outcome(head, answer.body)[0]
 
     def _cut_short(self, failure: Failure, began: float, printed: bytearray) -> Outcome:
         return Outcome(None, failure, time.monotonic() - began, printed.decode("utf-8", "replace"))
 
-    def _ask(self, message: tuple[Any, ...], deadline: float, told: Callable[[bytes], None]) -> tuple[Any, ...]:
+    def _ask(self, kind: Kind, request: bytes, deadline: float, told: Callable[[bytes], None]) -> Message:
         """Have the actor do something, and pass on what is printed meanwhile.
 
         Raises:
@@ -100,25 +109,41 @@ class RayWorker:
             TimeoutError: if its node does not answer in time.
         """
         try:
-            self._channel.send(*message, max(0.0, deadline - time.monotonic()))
-            while reply := self._channel.receive(deadline + _GRACE - time.monotonic()):
-                word, content = reply[0], reply[1] if len(reply) > 1 else b""
-                if word == "output":
-                    told(content)
-                elif word == "done":
-                    answer: tuple[Any, ...] = pickle.loads(content)
-                    if answer[0] != "stale":
-                        told(answer[-1])
-                    return answer
-                else:  # it has died, or was dead already
-                    self._is_lost = True
-                    raise _Lost(str(content) if content else "its actor died")
+            self._line.socket.settimeout(max(0.0, deadline - time.monotonic()) + _GRACE)
+            self._line.send(kind, max(0.0, deadline - time.monotonic()), request)
+            while True:
+                self._wait(deadline + _GRACE)
+                message = self._line.receive()
+                if message.kind is not Kind.PRINTED:
+                    return message
+                told(message.body)
         except TimeoutError:
             self._is_lost = True
             raise
-        except OSError as error:
-            raise _Lost(f"the driver is gone: {error}") from error
-        raise _Lost("the driver is gone")
+        except Gone as gone:
+            self._is_lost = True
+            if isinstance(gone.__cause__, TimeoutError):
+                raise TimeoutError from gone
+            raise _Lost(self._reason()) from gone
+
+    def _wait(self, deadline: float) -> None:
+        """Wait for the line; raises what `_ask` does."""
+        if self._line.has_begun():
+            return
+        ready = [number for number, _ in self._poll.poll(max(0.0, deadline - time.monotonic()) * 1000)]
+        if not ready:
+            raise TimeoutError
+        if self._line.socket.fileno() not in ready:
+            self._is_lost = True
+            raise _Lost(self._reason())
+
+    def _reason(self) -> str:
+        """Why the actor is gone, which Ray says a little later than its line."""
+        try:
+            told = self._channel.receive(_REASON_SECONDS)
+        except TimeoutError:
+            return "the connection to its actor ended"
+        return str(told[1] or "its actor died") if told else "the driver is gone"
 
     def settle(self) -> bool:
         """Whether the worker can take another call: its node has cleaned up behind the last one."""
@@ -133,7 +158,7 @@ class RayWorker:
     @property
     def is_reusable(self) -> bool:
         """Whether it can take another call, as far as is known here."""
-        return self._is_fit and not self._channel.has_message()
+        return self._is_fit and not self._line.has_begun() and not self._poll.poll(0)
 
     def memory(self) -> int:
         """Bytes that its processes had in memory when that was last looked at."""
@@ -152,7 +177,7 @@ class RayWorker:
     def load(self, deadline: float) -> Failure | None:
         """Load the algorithm ahead of the first call; why that was impossible."""
         try:
-            self.is_loaded = bool(self._ask(("load",), deadline, lambda data: None)[1])
+            self.is_loaded = bool(self._ask(Kind.ASK, b"", deadline, lambda data: None).head)
         except (_Lost, TimeoutError) as error:
             return Failure(f"The algorithm could not be loaded: {error}", "SystemError")
         return None if self.is_loaded else Failure(CANNOT_RUN, "LoadingError")
@@ -164,6 +189,7 @@ class RayWorker:
     def stop(self, grace: float = 0.0) -> None:
         """End it, and all that it had; its actor can serve another one."""
         try:
+            self._line.close()
             if not self._is_lost:
                 self._channel.send("retire")
                 end = time.monotonic() + _RETIRE_SECONDS
@@ -220,15 +246,17 @@ class RayWorkers:
                 self._starting.add(channel)
             try:
                 address = self._endpoint().address
-                channel.send("start", tuple(need), account, token, label, address, _resources(build), depth > 0)
+                key = secrets.token_bytes(KEY_BYTES)
+                channel.send("start", tuple(need), account, token, label, address, _resources(build), depth > 0, key)
                 name = self._started(channel, account, on_load)
+                line = self._line(channel)
             except BaseException:
                 channel.close()
                 raise
             finally:
                 with self._lock:
                     self._starting.discard(channel)
-        return RayWorker(channel, account, token, name)
+        return RayWorker(channel, line, account, token, name)
 
     def _started(self, channel: Channel, account: str, on_load: Callable[[], None]) -> str:
         slow = time.monotonic() + _SLOW_SECONDS
@@ -243,6 +271,17 @@ class RayWorkers:
                 if not reply[1]:
                     self._make_room(account)
         raise AlgoError("The connection to the Ray cluster was lost")
+
+    def _line(self, channel: Channel) -> Line:
+        _, descriptors, _, _ = socket.recv_fds(channel.connection, 1, 1)
+        if not descriptors:
+            raise AlgoError("The connection to the Ray cluster was lost")
+        connected = socket.socket(fileno=descriptors[0])
+        try:
+            return line_over(connected, self._connection.environ, is_platform=True)
+        except OSError as error:
+            connected.close()
+            raise AlgoError(f"The connection to the node cannot be encrypted: {error}") from error
 
     def close(self) -> None:
         """Give up what is being started, and start nothing any more."""

@@ -392,3 +392,50 @@ def test_an_engine_that_hangs_is_not_waited_for_for_ever(joined: Pair, monkeypat
     with pytest.raises(EngineUnavailable, match="does not answer"):
         joined.remote.describe()
     goes.set()
+
+
+def test_what_is_new_does_not_wait_for_an_engine_that_hangs(joined: Pair) -> None:
+    waits, goes = threading.Event(), threading.Event()
+
+    def does(payload: Payload, **options: Any) -> None:
+        waits.set()
+        goes.wait(30)
+        options["on_start"]("worker")
+
+    joined.fake.does = does
+    begun = joined.begin()
+    assert waits.wait(30)
+    joined.remote.doubt(is_silent=True)
+    for ask in (joined.call, joined.remote.describe):
+        with pytest.raises(EngineUnavailable, match="does not answer"):
+            ask()
+    joined.engines[0].close()  # as the parent ends it
+    joined.fake.does = lambda payload, **options: None
+    joined.start_engine()
+    assert ended(begun).failure is None
+    goes.set()
+    joined.remote.doubt(is_silent=True)
+    joined.remote.doubt(is_silent=False)
+    assert joined.call().failure is None
+
+
+def test_without_an_engine_nothing_waits_for_longer_than_is_told(joined: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("algo_local.execution.remote.ENGINE_SECONDS", 0.05)
+    joined.engines[0].close()
+    with pytest.raises(EngineUnavailable, match="is being started again"):
+        joined.call()
+
+
+def test_a_lock_that_is_never_released_is_found(tmp_path: Path) -> None:
+    pool = LocalPool(FixedEndpoint, tmp_path / "processes")
+    engine, remote = EngineServer(pool, Calls()), RemoteExecutor()
+    for lock, check in ((pool._lock, engine.check), (engine._lock, engine.check), (remote._changed, remote.check)):
+        check()
+        thread = threading.Thread(target=check)
+        with lock:
+            thread.start()
+            thread.join(0.05)
+            assert thread.is_alive()
+        thread.join(30)
+        assert not thread.is_alive()
+    pool.close()

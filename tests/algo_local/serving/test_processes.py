@@ -303,15 +303,20 @@ class One:
 """
 
 
-def test_the_executor_of_a_plugin_is_one_for_all(state: Path, tmp_path: Path) -> None:
-    (tmp_path / "acme").mkdir()
-    (tmp_path / "acme" / "__init__.py").touch()
-    (tmp_path / "acme" / "plugin.py").write_text(PLUGIN)
-    info = tmp_path / "acme-1.0.dist-info"
+def installed(directory: Path, plugin: str) -> dict[str, str]:
+    """The environment in which a plugin is installed that is made in a directory."""
+    (directory / "acme").mkdir()
+    (directory / "acme" / "__init__.py").touch()
+    (directory / "acme" / "plugin.py").write_text(plugin)
+    info = directory / "acme-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[algo.plugins]\nacme = acme.plugin\n")
-    environ = {**os.environ, "PYTHONPATH": str(tmp_path), "ALGO_CACHE_DIR": str(tmp_path / "cache")}
+    return {"PYTHONPATH": str(directory), "ALGO_CACHE_DIR": str(directory / "cache")}
+
+
+def test_the_executor_of_a_plugin_is_one_for_all(state: Path, tmp_path: Path) -> None:
+    environ = {**os.environ, **installed(tmp_path, PLUGIN)}
     with contextlib.closing(Several("--processes", "2", "--engine", "one", environ=environ)) as several:
         with several.clients() as clients:
             for number in range(4):
@@ -406,6 +411,70 @@ def test_a_call_that_ran_in_a_dead_engine_is_lost_and_nothing_else(several: Seve
         assert waiting.receive()[1]["result"] == "waited"
         assert other("GET", f"requests/{answer['request_id']}")[1]["state"] == "lost"
     assert counted(path) == 1
+
+
+# Hangs
+
+STUCK = PLUGIN.replace(
+    "        self.calls += 1\n",
+    "        if payload.data == 'stuck':\n            __import__('re').match('(a+)+b', 'a' * 100)  # which lets no thread run\n",
+)
+HANG = {"ALGO_LOCAL_HANG_SECONDS": "1"}
+
+
+def has_restarted(several: Several, process: int) -> bool:
+    """Whether a process is gone, and all are there again."""
+    return is_gone(process) and len(several.parts("algo-engine") + several.front_ends) == 3
+
+
+def test_a_stopped_engine_is_ended_with_its_workers_and_started_again(state: Path, tmp_path: Path) -> None:
+    path = tmp_path / "never"
+    with contextlib.closing(Several("--processes", "2", environ={**os.environ, **HANG})) as several:
+        with several.clients(3) as (client, waiting, other):
+            client.send("POST", "algo/jane/Hold", str(path))
+            eventually(lambda: counted(path))
+            eventually(lambda: other("GET", "requests?state=running")[1]["results"])
+            (running,) = other("GET", "requests?state=running")[1]["results"]
+            before = several.engine
+            os.kill(before, signal.SIGSTOP)
+            waiting.send("POST", "algo/jane/Echo", "waited")
+            late = []
+            while not is_gone(before):
+                late.append(several.connect())
+                late[-1].send("POST", "algo/jane/Echo", "late")
+                assert other("GET", "data/.my")[0] == 200
+            found = [(client.receive(), client.headers.get("Retry-After")) for client in late]
+            assert {status for (status, _), _ in found} == {200, 503}  # those wait that came before it was in doubt
+            for (status, answer), again in found:
+                assert (answer.get("result"), again) == ("late", None) if status == 200 else again == "1", answer
+            assert waiting.receive()[1].get("result") == "waited"
+            assert "ended while the call ran" in client.receive()[1]["error"]["message"]
+            eventually(lambda: is_gone(int(running["worker"])))
+            assert other("POST", "algo/jane/Echo", "on")[1]["result"] == "on"
+        assert (
+            "The engine of the platform has not answered for 1 s and was ended; it is started again" in several.said()
+        )
+
+
+def test_a_stopped_front_end_is_ended_and_started_again(state: Path) -> None:
+    with contextlib.closing(Several("--processes", "2", environ={**os.environ, **HANG})) as several:
+        before = several.front_ends[0]
+        os.kill(before, signal.SIGSTOP)
+        eventually(lambda: has_restarted(several, before))
+        with several.clients() as clients:
+            for client in clients:
+                assert client("POST", "algo/jane/Echo", 1)[1]["result"] == 1
+        assert re.search(r"Front end 1 of the platform has not answered for 1 s and was ended", several.said())
+
+
+def test_an_engine_that_lets_no_thread_run_is_ended(state: Path, tmp_path: Path) -> None:
+    environ = {**os.environ, **HANG, **installed(tmp_path, STUCK)}
+    with contextlib.closing(Several("--processes", "2", "--engine", "one", environ=environ)) as several:
+        before = several.engine
+        with several.clients(1) as (client,):
+            assert "ended while the call ran" in client("POST", "algo/jane/Echo", "stuck")[1]["error"]["message"]
+            assert is_gone(before)
+            assert client("POST", "algo/jane/Echo", "on")[1]["result"][2] == "on"
 
 
 # The end

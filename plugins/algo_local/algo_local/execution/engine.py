@@ -91,6 +91,13 @@ class EngineServer:
             for channel in self._channels:
                 channel.cut()
 
+    def check(self) -> None:
+        """Wait until nobody holds the locks that every call has to take."""
+        with self._lock:
+            pass
+        if isinstance(self._executor, LocalPool):
+            self._executor.queues()
+
     def _serve_link(self, link: socket.socket) -> None:
         threads: list[threading.Thread] = []
         shared: list[int] = []

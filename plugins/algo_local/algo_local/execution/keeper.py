@@ -20,7 +20,6 @@ from typing import Any
 
 import algo_core
 import algo_local
-from algo_core.errors import ConfigError
 from algo_core.locks import locked_if_free
 from algo_local.algorithms.build import Build
 from algo_local.algorithms.installation.environments import interpreter_of
@@ -28,7 +27,7 @@ from algo_local.algorithms.languages.interpreters import base_interpreter
 from algo_local.execution import handover
 from algo_local.execution.handover import Message
 from algo_local.execution.launch import base_environment, leave
-from algo_local.execution.limits import Limits
+from algo_local.execution.limits import Limits, seconds_of
 from algo_local.execution.sandbox import Sandbox
 
 DIRECTORY = "keeper"
@@ -52,12 +51,7 @@ def keep_seconds(environ: Mapping[str, str] = os.environ) -> float:
     Raises:
         ConfigError: if the variable is no number of seconds.
     """
-    text = environ.get(VARIABLE, "").strip()
-    if not text:
-        return 0.0 if environ.get("CI") else DEFAULT_SECONDS
-    if not text.isdecimal() or not text.isascii() or len(text) > 9:
-        raise ConfigError(f"{VARIABLE} must be a number of seconds, not {text!r}", f"Correct or unset {VARIABLE}")
-    return float(text)
+    return seconds_of(environ, VARIABLE, 0.0 if environ.get("CI") else DEFAULT_SECONDS)
 
 
 def keeper_of(root: Path, seconds: float = DEFAULT_SECONDS) -> Keeper | None:

@@ -54,6 +54,16 @@ def size_of(environ: Mapping[str, str], name: str, default: int) -> int:
     return int(match[1]) << _UNITS[match[2].upper()]
 
 
+def seconds_of(environ: Mapping[str, str], name: str, default: float) -> float:
+    """Parse a variable: a whole number of seconds, 0 included. Raises ConfigError."""
+    text = environ.get(name, "").strip()
+    if not text:
+        return default
+    if not text.isdecimal() or not text.isascii() or len(text) > 9:
+        raise ConfigError(f"{name} must be a number of seconds, not {text!r}", f"Correct or unset {name}")
+    return float(text)
+
+
 def _most_of_the_memory() -> int:
     """Three quarters of the machine's memory: one algorithm fails before the machine begins to swap."""
     return physical_memory() // 4 * 3

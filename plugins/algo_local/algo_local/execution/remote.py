@@ -36,6 +36,8 @@ ENGINE_LOST = Failure(
     ended="lost",
 )
 _CANCELLED = Failure("The call was cancelled", "SystemError", ended="cancelled")
+_SILENT = "The process that runs algorithms does not answer; try again"
+_STARTING = "The process that runs algorithms is being started again; try again"
 _NOTHING = Description(0, 0, 0, 0)
 
 
@@ -78,6 +80,7 @@ class RemoteExecutor:
         self._running: dict[str, _Running] = {}
         self._takes_none = False
         self._is_closed = False
+        self._is_silent = False
 
     def start(self) -> None:
         """Nothing has to be made ready: calls wait for the engine."""
@@ -92,6 +95,7 @@ class RemoteExecutor:
                 socket.send_fds(link, [wire.PRESENCE], [presence])
         with self._changed:
             before, self._link = self._link, link
+            self._is_silent = False
             idle, self._idle = self._idle, []
             self._changed.notify_all()
         if before:
@@ -99,12 +103,29 @@ class RemoteExecutor:
         for channel in idle:
             channel.close()
 
+    def doubt(self, *, is_silent: bool) -> None:
+        """Whether the engine has not answered for so long that nothing new waits for it."""
+        with self._changed:
+            self._is_silent = is_silent
+            self._changed.notify_all()
+
+    def check(self) -> None:
+        """Wait until nobody holds the lock that every call has to take."""
+        with self._changed:
+            pass
+
     # Connections
 
     def _open(self, deadline: float, running: _Running | None = None) -> Channel | None:
-        """A connection to the engine; None if there is none in time, or the call or this executor ends."""
+        """A connection to the engine; None if there is none in time, or the call or this executor ends.
+
+        Raises:
+            EngineUnavailable: if the engine hangs.
+        """
         with self._changed:
             while not self._is_closed and not (running and running.ends):
+                if self._is_silent:
+                    raise EngineUnavailable(_SILENT)
                 if self._idle:
                     return self._idle.pop()
                 if self._link:
@@ -148,8 +169,10 @@ class RemoteExecutor:
             self._running[context.request_id] = running
         try:
             while True:
-                channel = self._open(deadline, running)
+                channel = self._open(min(deadline, time.monotonic() + ENGINE_SECONDS), running)
                 if channel is None:
+                    if not (running.ends or self._is_closed) and time.monotonic() < deadline:
+                        raise EngineUnavailable(_STARTING)
                     ends = SHUTTING_DOWN if self._is_closed else Failure(CANNOT_RUN, "TimeoutError")
                     return Outcome(None, running.ends or ends, 0.0, "")
                 began = time.monotonic()
@@ -166,6 +189,7 @@ class RemoteExecutor:
                     if running.ends or running.is_started:
                         failure = running.ends or ENGINE_LOST
                         return Outcome(None, failure, time.monotonic() - began, "")
+                    self.doubt(is_silent=False)  # it is over, and the next one is not known to hang
                     continue  # no worker had it
                 except BaseException:
                     channel.close()
@@ -246,14 +270,14 @@ class RemoteExecutor:
             except Gone as error:
                 channel.close()
                 if isinstance(error.__cause__, TimeoutError):
-                    raise EngineUnavailable("The process that runs algorithms does not answer; try again") from None
+                    raise EngineUnavailable(_SILENT) from None
                 if is_sent and not again:
                     told = "The process that runs algorithms ended; whether it took the request is not known"
                     raise EngineUnavailable(told) from None
                 continue
             self._keep(channel)
             return message if message.kind is Kind.ANSWER else _raised(message)
-        raise EngineUnavailable("The process that runs algorithms is being started again; try again")
+        raise EngineUnavailable(_STARTING)
 
     def cancel(self, request_id: str) -> bool:
         """See `Executor.cancel`; whichever front end the call came from."""

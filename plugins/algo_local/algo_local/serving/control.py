@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from algo_core.errors import AlgoError
@@ -20,6 +20,10 @@ CUT = b"C"
 """To the engine: end all calls; it answers when that is done."""
 STOP = b"S"
 """To a process: end. So does the end of the parent."""
+BEAT = b"B"
+"""To a process: answer with the same, which shows that it does not hang."""
+SILENT, HEARD = b"H", b"A"
+"""To a front end: the engine does not answer for now, or does again."""
 READY = b"R"
 """From a process: it does what it is for, or what it was told."""
 FAILED = b"X"
@@ -42,6 +46,8 @@ class Control:
 
     def __init__(self, connected: socket.socket) -> None:
         self._socket = connected
+        self.check: Callable[[], object] = lambda: None
+        """Returns once all that the process depends on has been passed; it must not wait for other machines."""
 
     def orders(self) -> Iterator[Order]:
         """What the parent says, until it says that the process is to end, or is gone."""
@@ -49,13 +55,20 @@ class Control:
             data, descriptors, _, _ = socket.recv_fds(self._socket, 1, 1)
             if not data or data == STOP:
                 return
+            if data == BEAT:
+                self.check()
+                self._say(BEAT)
+                continue
             links = [socket.socket(fileno=descriptor) for descriptor in descriptors]
             yield Order(data, links[0] if links else None)
 
     def ready(self) -> None:
         """Say that it is ready, or has done what it was told."""
+        self._say(READY)
+
+    def _say(self, word: bytes) -> None:
         with contextlib.suppress(OSError):
-            self._socket.send(READY)
+            self._socket.send(word)
 
     def failed(self, error: AlgoError) -> None:
         """Say why it cannot start."""

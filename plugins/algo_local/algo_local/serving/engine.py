@@ -102,6 +102,7 @@ def run_engine(
         with workers_kept_ready(lambda: review_and_prepare(platform), platform.changed, on_failure=log):
             platform.webhooks.start()
             schedules.start()
+            control.check = server.check
             control.ready()
             for order in control.orders():
                 if order.name == LINK and order.link:

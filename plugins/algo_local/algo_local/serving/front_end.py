@@ -12,7 +12,7 @@ from algo_core.errors import AlgoError
 from algo_local.execution.concurrency import ConcurrencyLimit
 from algo_local.execution.remote import RemoteExecutor
 from algo_local.serving.balance import Share
-from algo_local.serving.control import DRAIN, LINK, Control
+from algo_local.serving.control import DRAIN, HEARD, LINK, SILENT, Control
 from algo_local.serving.ending import end_at_last
 from algo_local.serving.log import Log
 from algo_local.serving.monitoring import METRICS, Monitoring
@@ -94,11 +94,19 @@ def run_front_end(
     application = Application(platform, scheme="https" if tls else "http", on_failure=log, beside=beside)
     server = Server(application, listener, tls=tls, on_failure=log, on_answer=on_answer, share=share)
     server.run()
+
+    def check() -> None:
+        server.check()
+        remote.check()
+
+    control.check = check
     try:
         control.ready()
         for order in control.orders():
             if order.name == LINK and order.link:
                 remote.connect(order.link, presence)
+            elif order.name in (SILENT, HEARD):
+                remote.doubt(is_silent=order.name == SILENT)
             elif order.name == DRAIN:
                 server.drain()
     finally:

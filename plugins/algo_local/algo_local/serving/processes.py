@@ -1,7 +1,7 @@
 """The parent of a platform that is served by several processes: front ends that accept, and one engine that executes.
 
-It owns the listening socket, and starts again what dies. It has no threads and opens nothing of the platform, so that
-each process is a fork of it, at once and with all modules loaded.
+It owns the listening socket, and starts again what dies or hangs. It has no threads and opens nothing of the platform,
+so that each process is a fork of it, at once and with all modules loaded.
 """
 
 from __future__ import annotations
@@ -19,17 +19,21 @@ from dataclasses import dataclass
 
 from algo_core.errors import AlgoError
 from algo_local.serving.control import (
+    BEAT,
     CUT,
     DRAIN,
     FAILED,
+    HEARD,
     LINK,
     READY,
     SERVING,
+    SILENT,
     STOP,
     Control,
     StartFailed,
     receive_failure,
 )
+from algo_local.serving.heartbeat import BEATS, DOUBTED, Heartbeat
 
 Run = Callable[[Control], None]
 """What a process does, until `Control.orders` ends."""
@@ -72,6 +76,8 @@ class _Process:
     is_ready: bool = False
     was_ready: bool = False
     """Whether the one that runs, or ran last, ever was."""
+    missed: int = 0
+    """Beats since its last answer, or its start."""
 
 
 class Processes:
@@ -85,8 +91,12 @@ class Processes:
         say: Callable[[str], None],
         *,
         on_death: Callable[[int], None],
+        hang_seconds: float,
     ) -> None:
-        """`say` is told what dies and is started again, `on_death` the place of a front end in their list."""
+        """`say` is told what dies and is started again, `on_death` the place of a front end in their list.
+
+        What does not answer for `hang_seconds` is ended; 0 for never.
+        """
         self._engine = _Process("The engine", "algo-engine", engine, is_engine=True)
         self._front_ends = [
             _Process(f"Front end {number}", f"algo-front-{number}", run) for number, run in enumerate(front_ends, 1)
@@ -94,6 +104,7 @@ class Processes:
         self._listener = listener
         self._say = say
         self._on_death = on_death
+        self._heartbeat = Heartbeat(hang_seconds)
         self._selector = selectors.DefaultSelector()
         self._reader, self._writer = socket.socketpair()
         for end in (self._reader, self._writer):
@@ -166,7 +177,7 @@ class Processes:
 
     def _watch(self) -> None:
         while True:
-            due = [process.due for process in self._all if not process.pid]
+            due = [*(process.due for process in self._all if not process.pid), *self._heartbeat.next_due()]
             timeout = max(0.0, min(due) - time.monotonic()) if due else None
             for key, _ in self._selector.select(timeout):
                 if key.fileobj is self._reader:
@@ -174,6 +185,8 @@ class Processes:
                         return
                 else:
                     self._tell_death(key.data, self._heard(key.data))
+            if self._heartbeat.is_due():
+                self._beat()
             now = time.monotonic()
             for process in self._all:
                 if not process.pid and process.due <= now:
@@ -184,14 +197,43 @@ class Processes:
         assert process.control
         try:
             data = process.control.recv(1)
-            if data == READY:
+            if data in (READY, BEAT):
                 process.is_ready = process.was_ready = True
+                self._note_answer(process)
                 return None
             error = receive_failure(process.control) if data == FAILED else None
         except OSError:
             error = None
         status = self._buried(process)
         return error or StartFailed(f"{process.name} of the platform ended ({status})")
+
+    # Hangs
+
+    def _beat(self) -> None:
+        """Ask each process for an answer, and end those that have given none for too long."""
+        for process in self._all:
+            if not process.pid:
+                continue
+            seconds = self._heartbeat.seconds if process.is_ready else START_SECONDS
+            if process.missed >= (BEATS if process.is_ready else self._heartbeat.beats_in(START_SECONDS)):
+                self._buried(process)
+                told = f"{process.name} of the platform has not answered for {seconds:.0f} s and was ended"
+                self._tell_death(process, StartFailed(told))
+                continue
+            if process.is_ready and not process.missed:
+                self._tell(process, BEAT)
+            process.missed += 1
+            if process.is_engine and process.missed > DOUBTED:
+                self._tell_front_ends(SILENT)
+
+    def _note_answer(self, process: _Process) -> None:
+        if process.is_engine and process.missed > DOUBTED:
+            self._tell_front_ends(HEARD)
+        process.missed = 0
+
+    def _tell_front_ends(self, order: bytes) -> None:
+        for front_end in self._front_ends:
+            self._tell(front_end, order)
 
     def _buried(self, process: _Process) -> str:
         assert process.control
@@ -230,7 +272,7 @@ class Processes:
             self._become(process, ours, theirs)
         theirs.close()
         process.pid, process.control, process.started, process.is_ready = pid, ours, time.monotonic(), False
-        process.was_ready = False
+        process.was_ready, process.missed = False, 0
         self._selector.register(ours, selectors.EVENT_READ, process)
         others = self._front_ends if process.is_engine else [self._engine]
         for other in others:
@@ -290,7 +332,7 @@ class Processes:
     def _tell(self, process: _Process, order: bytes) -> None:
         if process.control:
             with contextlib.suppress(OSError):
-                process.control.send(order)
+                process.control.send(order, socket.MSG_DONTWAIT)  # one that hangs must not stop this process, too
 
     def _await_end(self, processes: list[_Process], *, until_ready: bool = False) -> None:
         """Wait until processes have ended, or are ready again; those that take too long are killed."""

@@ -113,15 +113,17 @@ def serve_in_processes(
 
     Raises:
         UsageError: if the address cannot be listened on.
-        AlgoError: if the certificate, the platform's state or the executor cannot be used.
+        AlgoError: if the certificate, the platform's state or the executor cannot be used, or a variable is wrong.
     """
     from algo_local.serving.balance import Balance
     from algo_local.serving.engine import run_engine
     from algo_local.serving.front_end import run_front_end
+    from algo_local.serving.heartbeat import hang_seconds
     from algo_local.serving.processes import Processes
 
     sys.dont_write_bytecode = True  # as above
     raise_descriptor_limit()
+    longest_hang = hang_seconds()
     listener = listen(host, port)
     with contextlib.closing(listener):
         is_public = not ip_address(listener.getsockname()[0]).is_loopback
@@ -147,7 +149,9 @@ def serve_in_processes(
 
         balance = Balance(count)
         front_ends = [partial(front_end, number) for number in range(count)]
-        processes = Processes(engine, front_ends, listener, Log(say), on_death=balance.forget)
+        processes = Processes(
+            engine, front_ends, listener, Log(say), on_death=balance.forget, hang_seconds=longest_hang
+        )
         processes.serve(lambda: say(f"Serving on {address}"))
 
 

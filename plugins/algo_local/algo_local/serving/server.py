@@ -102,6 +102,7 @@ class Server:
                 State.REFUSED: self.limits.linger,
             }
         )
+        self._checks: deque[threading.Event] = deque()
         self._paused_until: float | None = None
         self._full_since: float | None = None
         self._ends: float | None = None
@@ -114,6 +115,14 @@ class Server:
         self._selector.register(self._woken, selectors.EVENT_READ, self._awake)
         self._thread = threading.Thread(target=self._watch, name="algo-serve", daemon=True)
         self._thread.start()
+
+    def check(self) -> None:
+        """Wait until the thread that everything depends on has had a turn."""
+        passed, thread = threading.Event(), self._thread
+        self._checks.append(passed)
+        self._wake()
+        while thread and thread.is_alive() and not passed.wait(1.0):
+            pass
 
     def drain(self) -> None:
         """Take no more requests; those under way go on."""
@@ -329,6 +338,8 @@ class Server:
 
     def _settle(self) -> None:
         """Take back connections that threads have finished with."""
+        while self._checks:
+            self._checks.popleft().set()
         while self._done:
             connection, fate = self._done.popleft()
             self._busy.discard(connection)
