@@ -14,6 +14,7 @@ from support.environments import ROOT
 from support.forked import run_commands_forked, stop_forking
 from support.leftovers import Leftovers
 from support.machine import isolate, take_signals
+from support.order import long_ones_first, workers
 from support.serving import Served
 from support.stub import StubPlatform
 
@@ -43,6 +44,17 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_sessionfinish() -> None:
     """End the process from which commands are forked."""
     stop_forking()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have the long tests begin first."""
+    items[:] = long_ones_first(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """How many workers there are with `--numprocesses auto`."""
+    return workers()
 
 
 def _check_installed() -> None:

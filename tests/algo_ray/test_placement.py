@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.ports import free_ports
 
 from algo_core.errors import AlgoError, ConfigError, NetworkError
 from algo_local.algorithms.build import Build
@@ -79,7 +79,7 @@ def test_what_no_node_has_is_told(tmp_path: Path, ray_cluster: Any, build_code: 
 
 
 def test_a_cluster_that_lets_everybody_in_is_refused(ray_cluster: Any, tmp_path: Path) -> None:
-    port = _free_port()
+    (port,) = free_ports(1)
     with tempfile.TemporaryDirectory(prefix="r-", dir="/tmp") as short:  # sockets have room for short paths only
         command = [
             *(str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", "--port", str(port)),
@@ -176,9 +176,3 @@ def test_an_environment_of_another_machine_is_refused(tmp_path: Path) -> None:
         Cache(tmp_path / "cache").add_environment(need, b"x")
     assert not Cache(tmp_path / "cache").has_environment(need)
     assert packing.machine() != need.machine
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port

@@ -19,7 +19,8 @@ from pathlib import Path
 
 import pytest
 from support.claims import TICKET, Crowd
-from support.object_server import ObjectServer, free_ports
+from support.object_server import ObjectServer
+from support.ports import free_ports
 from support.postgresql import PostgresqlServer, database_of
 from support.serving import Served
 from support.several import Several
