@@ -128,5 +128,5 @@ def test_a_store_that_is_reached_directly_needs_no_profile(algo_home: Home, s3: 
     for arguments in (["s3://bucket/nothing", str(tmp_path / "x")], ["--retry-failed"]):
         done = algo_home.run("cp", *arguments, "--profile", "nothing")
         assert done.code == ExitCode.NOT_FOUND
-        assert "There is no s3://bucket/nothing" in done.stderr
+        assert "s3://bucket/nothing does not exist" in done.stderr
         assert "profile" not in done.stderr

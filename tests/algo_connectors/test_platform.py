@@ -192,7 +192,7 @@ def test_the_data_routes_answer_as_for_hosted_data(served: Served, home: Home, s
     assert (refused.status_code, refused.json()["error"]["deleted"]) == (400, 0)
     assert api(served, "DELETE", f"connector/s3+test/bucket/{name}?force=true").json() == {"result": {"deleted": 1}}
     gone = api(served, "HEAD", f"connector/s3+test/bucket/{name}")
-    assert (gone.status_code, gone.headers["X-Error-Message"]) == (404, f"There is no s3+test://bucket/{name}")
+    assert (gone.status_code, gone.headers["X-Error-Message"]) == (404, f"s3+test://bucket/{name} does not exist")
 
 
 def test_a_long_listing_comes_in_pages_of_which_none_is_lost(served: Served, home: Home, gs: Store, s3: Store) -> None:

@@ -139,7 +139,7 @@ def test_a_region_that_does_not_help_is_not_tried_for_ever() -> None:
         (403, error("AccessDenied", "not for you"), PermissionDenied, "not for you"),
         (403, error("SignatureDoesNotMatch", "wrong secret"), AuthError, "wrong secret"),
         (400, error("ExpiredToken", "The token has expired"), AuthError, "has expired"),
-        (404, error("NoSuchKey"), NotFoundError, "There is no s3://bucket/key"),
+        (404, error("NoSuchKey"), NotFoundError, "s3://bucket/key does not exist"),
         (500, error("InternalError", "oh"), PlatformError, "oh"),
         (503, b"<html>busy</html>", PlatformError, "503"),
         (200, error("InternalError", "it went wrong after all"), PlatformError, "after all"),

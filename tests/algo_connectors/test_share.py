@@ -142,7 +142,7 @@ def test_links_of_stores_that_cannot_be_made(algo_home: Home, gs: Store, dropbox
         (["gs://bucket/x"], ExitCode.FAILURE, "the key of a service account"),
         (["gs://bucket/x", "--expires", "8d"], ExitCode.USAGE, "--expires 7d"),
         (["dropbox://x", "--expires", "5h"], ExitCode.USAGE, "--expires 4h"),
-        (["dropbox://nothing"], ExitCode.NOT_FOUND, "There is no dropbox://nothing"),
+        (["dropbox://nothing"], ExitCode.NOT_FOUND, "dropbox://nothing does not exist"),
         (["dropbox://"], ExitCode.FAILURE, "is a directory"),
         (["dropbox://", "--put"], ExitCode.FAILURE, "is a directory"),
     ):
@@ -154,7 +154,7 @@ def test_links_of_stores_that_cannot_be_made(algo_home: Home, gs: Store, dropbox
 @pytest.mark.parametrize(
     ("arguments", "exit_code", "message"),
     [
-        (["s3://bucket/nothing"], ExitCode.NOT_FOUND, "There is no s3://bucket/nothing"),
+        (["s3://bucket/nothing"], ExitCode.NOT_FOUND, "s3://bucket/nothing does not exist"),
         (["s3://no-such-bucket/nothing"], ExitCode.NOT_FOUND, "no such bucket"),
         (["s3://bucket/"], ExitCode.FAILURE, "is a directory"),
         (["s3://bucket/x", "--expires", "8d"], ExitCode.USAGE, "--expires 7d"),

@@ -89,7 +89,7 @@ def test_a_server_that_cannot_hold_the_state_ends_the_start(option: list[str], c
 
 
 def test_programs_that_build_algorithms_see_no_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("ALGO_LOCAL_METADATA", "ALGO_LOCAL_OBJECTS", "PGPASSWORD"):
+    for name in ("ALGO_LOCAL_METADATA", "ALGO_LOCAL_OBJECTS", "ALGO_LOCAL_SECRETS_KEY", "PGPASSWORD"):
         monkeypatch.setenv(name, "hush")
     for environment in (build_environment(), clean_environment()):
         assert "hush" not in environment.values()

@@ -138,10 +138,10 @@ def _failure(method: str, path: str, response: requests.Response) -> AlgoError:
     if status == 403:
         return PermissionDenied(f"The archive does not let you do this with {uri}")
     if status == 404:
-        return NotFoundError(f"There is no {uri}")
+        return NotFoundError(f"{uri} does not exist")
     if status == 409:
         parent = uri.rstrip("/").rpartition("/")[0]
-        return NotFoundError(f"There is no directory {parent}", f"Make it with: algo mkdir {parent}")
+        return NotFoundError(f"Directory {parent} does not exist", f"Make it with: algo mkdir {parent}")
     if (method, status) in {("MKCOL", 405), ("MOVE", 412)}:
         return AlreadyExists(f"{uri} exists already")
     if status == 423:

@@ -250,7 +250,7 @@ def _error(uri: DataUri, error: Exception) -> AlgoError:
         return error_of(uri, error)
     tags = list(_tags(error.error))
     if "not_found" in tags:
-        return NotFoundError(f"There is no {uri}")
+        return NotFoundError(f"{uri} does not exist")
     if "conflict" in tags:
         is_upload = isinstance(error.error, (UploadError, UploadSessionFinishError))
         return _folder(uri) if is_upload and "folder" in tags else AlreadyExists(f"{uri} exists already")

@@ -162,7 +162,7 @@ class FileSystemStorage(RemoteStorage):
         if self.exists(uri):
             raise AlreadyExists(f"{uri} exists already")
         if not self.stat(uri.parent).is_directory:
-            raise NotFoundError(f"There is no directory {uri.parent}")
+            raise NotFoundError(f"Directory {uri.parent} does not exist")
         with store_errors(uri):
             self.files.mkdir(self.path(uri), create_parents=False)
 
@@ -230,7 +230,7 @@ class _Beside(Upload):
 def _beside(storage: FileSystemStorage, uri: DataUri) -> str:
     """A hidden path beside a file that is to be made. Raises NotFoundError, or IsADirectory."""
     if not storage.stat(uri.parent).is_directory:
-        raise NotFoundError(f"There is no directory {uri.parent}")
+        raise NotFoundError(f"Directory {uri.parent} does not exist")
     if (older := storage.exists(uri)) and older.is_directory:
         raise IsADirectory(f"{uri} is a directory")
     return storage.path(uri.parent).rstrip("/") + f"/.{uri.name[:40]}.{uuid.uuid4().hex[:8]}.part"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from algo_core.errors import AlgoError, UsageError
 from algo_core.files import status_of
 from algo_local.execution.keeper import keeper_of
+from algo_local.metadata.opening import open_database
 from algo_local.platform import OWN_PARTS, Platform
 from algo_local.records.limits import ROW_BYTES
 from algo_local.state import DATABASE, State, place
@@ -77,6 +79,18 @@ def delete_everything(state: State) -> None:
             root.rmdir()
     except OSError as error:
         raise AlgoError(f"Cannot delete {error.filename}: {error.strerror}") from error
+
+
+def renew_key(state: State) -> None:
+    """Have the key of secrets that is on this machine, or a new one, be the platform's from now on.
+
+    Raises:
+        AlgoError: if the database cannot be changed, or the key not be used.
+    """
+    from algo_local.metadata.vault import Vault
+
+    with contextlib.closing(open_database(state)) as database:
+        Vault(state.root, database).renew()
 
 
 def disk_by_kind(platform: Platform) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -12,11 +13,11 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 from algo_local import replacement
 from algo_local.callers import Caller
 from algo_local.metadata.opening import open_database, open_places
-from algo_local.metadata.store import Metadata, insert_account
+from algo_local.metadata.store import KEY_CHECK, Metadata, insert_account
 from algo_local.metadata.write_stop import check_writable
 from algo_local.names import account_name_from, check_name, check_owner
 from algo_local.permissions import make_directories, make_private, make_root, notify
-from algo_local.state import DATABASE, State
+from algo_local.state import DATABASE, KEY_FILE, KEY_VARIABLE, State
 
 if TYPE_CHECKING:
     from algo_local.algorithms.build import Build, NetworkAccess
@@ -46,8 +47,8 @@ if TYPE_CHECKING:
     from algo_local.metadata.schedules import Schedules
     from algo_local.metadata.scms import Scms
     from algo_local.metadata.secrets import Secrets
+    from algo_local.metadata.vault import Vault
     from algo_local.records.recorder import Recorder
-    from algo_local.vault import Vault
     from algo_local.webhooks.deliverer import Deliverer
 
 OWN_PARTS = (
@@ -119,7 +120,7 @@ class Platform:
         state = state if isinstance(state, State) else State(state)
         self.root = state.root.resolve()
         self.state = replace(state, root=self.root)
-        make_private(self.root, OWN_PARTS, [*DATABASE_FILES, "secrets.key"])
+        make_private(self.root, OWN_PARTS, [*DATABASE_FILES, KEY_FILE])
         self.parts: dict[str, object] = {}
         self.lock = threading.RLock()
         self._background: list[threading.Thread] = []
@@ -133,13 +134,35 @@ class Platform:
 
     @_Part
     def database(self) -> Database:
-        """The database; a new one is filled before it is used."""
+        """The database; a new one is filled before it is used.
+
+        Raises:
+            ConfigError: if its secrets are encrypted with another key than that of this machine.
+        """
         make_root(self.root)
         replacement.finish_replacement(self.root)
         database = open_database(self.state)
-        if Metadata(database).setting(_OWN_ACCOUNT) is None:
+        settings = Metadata(database).settings(_OWN_ACCOUNT, KEY_CHECK)
+        if _OWN_ACCOUNT not in settings:
             self._furnish(database)
+        self._check_key(database, settings.get(KEY_CHECK))
         return database
+
+    def _check_key(self, database: Database, noted: str | None) -> None:
+        """Refuse a key that does not fit before anything is encrypted with it."""
+        if noted is not None or os.environ.get(KEY_VARIABLE) or (self.root / KEY_FILE).exists():
+            from algo_local.metadata.vault import Vault
+
+            Vault(self.root, database).check(noted)
+
+    def ensure_key(self) -> None:
+        """Have a platform that several machines may serve have its key of secrets: all others need the same one.
+
+        Raises:
+            ConfigError: if another machine has made it, and it is missing here.
+        """
+        if self.state.metadata:
+            self._vault.key()
 
     @_Part
     def metadata(self) -> Metadata:
@@ -351,6 +374,10 @@ class Platform:
         places = open_places(self.state)
         return SharedConcurrencyLimit(places) if places else ConcurrencyLimit()
 
+    def secrets_key(self) -> bytes:
+        """The key of secrets as text, wherever it comes from; empty if there is none."""
+        return self._vault.found()
+
     @_Part
     def account(self) -> str:
         """The account of the platform's own user, who needs no key inside their own processes."""
@@ -549,9 +576,9 @@ class Platform:
 
     @_Part
     def _vault(self) -> Vault:
-        from algo_local.vault import Vault
+        from algo_local.metadata.vault import Vault
 
-        return Vault(self.root)
+        return Vault(self.root, self.database)
 
     @_Part
     def _callback(self) -> Endpoint:

@@ -90,6 +90,7 @@ def algo_variables() -> list[Variable]:
         Variable("ALGO_LOCAL_ROOT", "directory of the embedded platform's state (default: in ALGO_DATA_DIR)"),
         Variable("ALGO_LOCAL_METADATA", "URL of a PostgreSQL database for its metadata (default: a file there)"),
         Variable("ALGO_LOCAL_OBJECTS", "URL of an object store for its hosted data (default: files there)"),
+        Variable("ALGO_LOCAL_SECRETS_KEY", "the key of its secrets (default: the file secrets.key there)"),
         Variable("ALGO_LOCAL_SANDBOX", "run algorithms in a sandbox (bubblewrap): auto, required or off"),
         Variable(
             "ALGO_LOCAL_SANDBOX_PATHS", "additional paths visible in the sandbox, such as /data/models:/scratch=rw"

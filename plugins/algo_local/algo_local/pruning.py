@@ -21,7 +21,7 @@ from algo_local.algorithms import drafts
 from algo_local.algorithms.builds import Builds
 from algo_local.algorithms.installation.installing import PACKAGES
 from algo_local.execution.process_tree import kill_marked
-from algo_local.records.rows import sweep
+from algo_local.records.rows import BY_ALGORITHM, sweep
 from algo_local.trees import Links, disk_use, remove_tree, unused
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 DAY = 86400.0
 
-_OLD_BUILDS = """
+_OLD_BUILDS = f"""
 SELECT b.id, a.owner || '/' || a.name, b.commit_hash, b.source FROM builds b JOIN algorithms a ON a.id = b.algorithm
 WHERE b.status IN ('succeeded', 'failed') AND b.finished_at < ?
   AND NOT EXISTS (SELECT 1 FROM versions v WHERE v.build = b.id AND v.unpublished_at IS NULL)
@@ -38,7 +38,8 @@ WHERE b.status IN ('succeeded', 'failed') AND b.finished_at < ?
                ORDER BY n.finished_at DESC, n.id LIMIT 1)
   AND b.id != coalesce((SELECT n.id FROM builds n WHERE n.algorithm = b.algorithm AND n.status = 'succeeded'
                         ORDER BY n.finished_at DESC, n.started_at DESC LIMIT 1), '')
-  AND NOT EXISTS (SELECT 1 FROM requests r WHERE r.algorithm = b.algorithm AND r.state IN ('queued', 'running'))
+  AND NOT EXISTS (SELECT 1 FROM requests r WHERE r.{BY_ALGORITHM} AND r.algorithm = b.algorithm
+                  AND r.state IN ('queued', 'running'))
 ORDER BY b.finished_at
 """
 _UNFINISHED_TREES = (("sources", ".building-*"), ("repositories", ".checkout-*"), ("repositories", ".making-*"))

@@ -17,8 +17,14 @@ METADATA_VARIABLE = "ALGO_LOCAL_METADATA"
 OBJECTS_VARIABLE = "ALGO_LOCAL_OBJECTS"
 """Environment variable for the URL of the object store."""
 
-PASSWORD_VARIABLES = (METADATA_VARIABLE, OBJECTS_VARIABLE, "PGPASSWORD")
-"""Variables that may hold passwords of the state; programs that build algorithms do not see them."""
+KEY_VARIABLE = "ALGO_LOCAL_SECRETS_KEY"
+"""Environment variable for the key of secrets, in the place of its file."""
+
+KEY_FILE = "secrets.key"
+"""The name of the file with the key of secrets in the directory."""
+
+PASSWORD_VARIABLES = (METADATA_VARIABLE, OBJECTS_VARIABLE, KEY_VARIABLE, "PGPASSWORD")
+"""Variables that may hold passwords or keys of the state; programs that build algorithms do not see them."""
 
 DATABASE = "platform.sqlite3"
 """The name of the database in the directory, where no URL names another one."""

@@ -79,7 +79,7 @@ def test_an_upload_into_a_missing_collection_says_how_to_make_it(home, data_plat
     assert "algo mkdir data://.my/nope" in result.stderr
     result = home.run("cp", work / "f", "data://.my/nope")
     assert result.code == ExitCode.NOT_FOUND
-    assert "There is no directory data://.my/nope" in result.stderr
+    assert "Directory data://.my/nope does not exist" in result.stderr
     assert "algo mkdir data://.my/nope" in result.stderr
     result = home.run("cp", work / "f", "data://.my/f.txt")
     assert result.code == ExitCode.NOT_FOUND
@@ -303,7 +303,7 @@ def test_one_failed_file_does_not_stop_the_others(home, data_platform, work):
     result = home.run("cp", "a", "nope", "b", "c", "data://.my/c", cwd=work)
     assert result.code in {ExitCode.AUTHENTICATION, ExitCode.NOT_FOUND}
     assert sorted(result.text.splitlines()) == ["Uploaded data://.my/c/b", "Uploaded data://.my/c/c"]
-    assert "There is no nope" in result.stderr
+    assert "nope does not exist" in result.stderr
     assert "a: " in result.stderr
     assert set(data_platform.files) == {"data/.my/c/b", "data/.my/c/c"}
 

@@ -66,7 +66,7 @@ def test_a_link_to_nowhere_is_said_to_be_one(home, data_platform, work_with_tree
     for source in ("t", "dangling"):
         result = home.run("cp", "-r", "--flatten", source, "data://.my/c", cwd=work_with_tree)
         assert result.code != ExitCode.OK
-        assert "dangling: it is a link to nowhere, which does not exist" in result.stderr
+        assert "dangling is a link to nowhere, which does not exist" in result.stderr
         assert "hosted data" not in result.stderr
     assert "data://nothing" in hint(home.run("cp", "nothing/f", "./g", cwd=work_with_tree))
     assert "hosted data" not in home.run("cp", "t/nothing", "./g", cwd=work_with_tree).stderr
@@ -132,3 +132,13 @@ def test_nobody_is_sent_to_make_a_collection_that_cannot_be(algo_home, work_with
 def test_numbers_are_called_numbers(home, tmp_path):
     for command in (["run", "demo/Hello", "--timeout", "abc"], ["local", "serve", "--port", "abc"]):
         assert "'abc' is not a valid number" in home.run(*command).stderr
+
+
+@pytest.mark.parametrize("command", [("mkdir", "pictures"), ("ls", "pictures"), ("rm", "-r", "pictures")], ids=" ".join)
+def test_a_name_without_an_account_is_told_where_collections_are(algo_home, command):
+    result = algo_home.run(*command)
+    assert result.code != ExitCode.OK
+    own = re.search(r"such as (data://\S+),", hint(result))
+    assert own
+    assert algo_home.run("mkdir", own[1]).code == ExitCode.OK
+    assert algo_home.run("ls", own[1]).code == ExitCode.OK

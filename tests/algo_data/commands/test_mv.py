@@ -358,7 +358,7 @@ class Store(Storage):
     def stat(self, uri: DataUri) -> Entry:
         self.looks += 1
         if uri.path not in self.files:
-            raise NotFoundError(f"There is no {uri}")
+            raise NotFoundError(f"{uri} does not exist")
         content, modified = self.files[uri.path]
         return Entry(uri, Kind.FILE, len(content), modified.replace(microsecond=0), version=content.decode())
 

@@ -33,7 +33,7 @@ class Memory(Storage):
             return Entry(uri, Kind.FILE, size=len(self.files[path]))
         if not path or any(name.startswith(path + "/") for name in self.files):
             return Entry(uri, Kind.DIRECTORY)
-        raise NotFoundError(f"There is no {uri}")
+        raise NotFoundError(f"{uri} does not exist")
 
     def list(self, uri):
         if not self.stat(uri).is_directory:

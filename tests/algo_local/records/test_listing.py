@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
-from algo_local.metadata.sqlite import SqliteDatabase
 from algo_local.platform import Platform
 from algo_local.records.record import STATES, Record
 from algo_local.records.rows import Question, listed, row_of, store
@@ -68,29 +67,99 @@ def test_pages_have_the_calls_that_match_newest_first(platform: Platform) -> Non
             assert got == expected, question
 
 
+# What a page costs
+
+CALLS, FAMILY, PAGE = 20_000, 3000, 50
+_FILL = f"""
+INSERT INTO requests (id, account, algorithm, owner, name, version, created_at, state, parent, is_void, platform, worker,
+                      printed, error, key_digest, insights)
+WITH RECURSIVE counted (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM counted WHERE n < {CALLS - 1})
+SELECT 'req-' || (100000 + n),
+       CASE WHEN n % 1000 < 900 THEN 'jane' WHEN n % 1000 < 999 THEN 'bob' ELSE 'eve' END,
+       CASE WHEN n % 2 = 0 THEN 'a-big' WHEN n % 20 = 1 THEN 'a-failing' WHEN n % 1000 = 999 THEN 'a-rare' ELSE 'a-other' END,
+       'bench', 'A', '1.0.0', n / 10.0,
+       CASE WHEN n >= {CALLS - 30} THEN 'running' WHEN n % 20 = 1 THEN 'failed' WHEN n % {CALLS // 5} = 7 THEN 'lost'
+            ELSE 'done' END,
+       CASE WHEN n BETWEEN {CALLS // 2} AND {CALLS // 2 + FAMILY} THEN 'req-parent' WHEN n % 10 = 3 THEN 'req-' || n
+            ELSE '' END,
+       0, 'p', 'w', '', '', '', CASE WHEN n % 500 = 4 THEN '[["a", 1]]' ELSE '' END
+FROM counted
+"""
+"""Most calls are one account's, and half of them one algorithm's; failures are another one's, and few are lost."""
+
+_PLACES: list[dict[str, Any]] = [
+    {},
+    {"before": (CALLS / 20.0, "req-110000")},
+    {"before": (0.3, "req-100003")},
+    {"since": CALLS / 20.0},
+    {"since": CALLS / 10.0 - 1},
+    {"since": CALLS / 40.0, "before": (CALLS / 20.0, "req-110000")},
+]
+"""The first page, a deep one, the last one, and those of the calls since a moment."""
+
+OFFERED = [
+    *(
+        Question(accounts, algorithm, states)
+        for accounts in (None, ["jane"], ["eve"])
+        for algorithm in ("", "a-failing", "a-rare")
+        for states in ((), ("done",), ("lost",), ("running", "failed"))
+    ),
+    *(Question(["jane"], "", states, parent="req-parent") for states in ((), ("lost",), ("done",), ("failed", "lost"))),
+    *(Question(algorithm=algorithm, with_insights=True) for algorithm in ("a-big", "a-rare")),
+]
+"""The listings that the API offers, with which its clients and its pages are made."""
+
+
+@pytest.fixture
+def with_calls(platform: Platform) -> Platform:
+    with platform.database.write() as rows:
+        rows.execute(_FILL)
+    if platform.state.metadata:
+        with psycopg.connect(platform.state.metadata, autocommit=True) as connection:
+            connection.execute("VACUUM ANALYZE requests")
+    return platform
+
+
 class Explained:
-    """Rows that keep how their queries are answered."""
+    """Rows of PostgreSQL that find out how many of the table their queries read."""
 
     def __init__(self, rows: Any) -> None:
         self._rows = rows
-        self.plans: list[str] = []
+        self.read = 0
+        self.scans: list[str] = []
 
     def execute(self, query: str, values: Sequence[Any] = ()) -> Any:
-        plan = self._rows.execute(f"EXPLAIN QUERY PLAN {query}", values).fetchall()
-        self.plans.append("; ".join(row[3] for row in plan))
-        return self._rows.execute(query, values)
+        explained = self._rows.execute(f"EXPLAIN (ANALYZE, FORMAT JSON, TIMING OFF) {query}", values).fetchone()[0]
+        self._look(explained[0]["Plan"])
+        return []
+
+    def _look(self, node: dict[str, Any]) -> None:
+        if "Relation Name" in node or "Index Name" in node:
+            found = node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
+            self.read += round(found * node["Actual Loops"])
+            self.scans.append(f"{node['Node Type']} {node.get('Index Name', '')}")
+        for below in node.get("Plans", []):
+            self._look(below)
 
 
-@pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: f"{question.states}")
-def test_no_listing_reads_or_sorts_calls_that_it_does_not_show(question: Question, tmp_path: Path) -> None:
-    database = SqliteDatabase(tmp_path / "platform.sqlite3")
-    with database.read() as rows:
-        explained = Explained(rows)
-        listed(explained, question, 50)
-    database.close()
-    for plan in explained.plans:
-        assert "USING INDEX requests_by_" in plan, plan
-        if question.states and "done" not in question.states:
-            assert "requests_by_state (state=?)" in plan, "rare states are not looked for among all calls"
-        if len(question.accounts or [""]) == 1:
-            assert "USE TEMP B-TREE FOR ORDER BY" not in plan, plan
+def test_a_page_reads_no_more_than_it_shows_wherever_it_is(with_calls: Platform, metadata_url: str | None) -> None:
+    """Each branch of a query reads a page at most, and a few calls of the same moment; SQLite counts its own steps."""
+    limit = PAGE + 1
+    with with_calls.database.read() as rows:
+        for question in (each._replace(**place) for each in OFFERED for place in _PLACES):
+            if metadata_url:
+                explained = Explained(rows)
+                listed(explained, question, limit)
+                assert explained.read <= (limit + 5) * len(STATES), (question, explained.read, explained.scans)
+                assert "Seq Scan " not in explained.scans, question
+            else:
+                assert steps_of(rows, question, limit) <= 50 * limit * len(STATES), question
+
+
+def steps_of(rows: Any, question: Question, limit: int) -> int:
+    """The instructions of SQLite's virtual machine; to look at all calls, it takes five for each."""
+    taken: list[None] = []
+    rows.set_progress_handler(lambda: taken.append(None), 100)
+    listed(rows, question, limit)
+    rows.set_progress_handler(None, 100)
+    return len(taken) * 100

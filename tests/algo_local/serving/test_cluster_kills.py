@@ -27,8 +27,7 @@ from support.several import Several
 from support.wire import PATIENCE
 
 from algo_local.opening import open_platform
-from algo_local.state import State
-from algo_local.vault import KEY_FILE
+from algo_local.state import KEY_FILE, State
 
 CLIENTS = 40
 PROGRESS = 20

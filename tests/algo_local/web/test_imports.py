@@ -50,7 +50,14 @@ HEAVY = {"asyncio", "cryptography", "fastjsonschema", "http.client", "requests",
         ("/v1/algorithm-environments/edge/languages", {"web.handlers.environments"}),
         (
             "/v1/algorithms/demo/Hello",
-            {"metadata.scms", "vault", "web.handlers.algorithms", "web.algorithm_objects", "web.pages", "times"},
+            {
+                "metadata.scms",
+                "metadata.vault",
+                "web.handlers.algorithms",
+                "web.algorithm_objects",
+                "web.pages",
+                "times",
+            },
         ),
     ],
 )

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import pytest
 from support.world import World, publish
 
 from algo_core.errors import PlatformError
+from algo_local.maintenance import renew_key
 from algo_local.platform import Platform
-from algo_local.vault import KEY_FILE, Vault
+from algo_local.state import KEY_FILE, State
 
 PATH = "algorithms/alice/Algo/secrets"
 VALUE = "correct horse battery staple"
@@ -99,26 +101,20 @@ def test_without_its_key_a_secret_is_lost_and_that_is_said(fresh: Callable[[], W
     key = world.platform.root / KEY_FILE
     key.rename(key.with_name("aside"))
     world.platform.close()
-    other = Platform(world.platform.root)
-    with pytest.raises(PlatformError, match="not the key that encrypted it"):
+    renew_key(world.platform.state)
+    with closing(Platform(world.platform.state)) as other, pytest.raises(PlatformError, match="is not the key"):
         other.secrets.environment(world.values["algorithmId"])
-    key.write_bytes(b"nonsense")
-    with pytest.raises(PlatformError, match="cannot be used"):
-        Vault(world.platform.root).encrypt("x")
-    other.close()
 
 
 def test_processes_that_make_the_key_at_once_agree(root: Any) -> None:
     import subprocess
     import sys
 
-    code = "import sys; from pathlib import Path; from algo_local.vault import Vault; sys.stdout.write(Vault(Path(sys.argv[1])).encrypt('x').decode())"
-    started = [
-        subprocess.Popen([sys.executable, "-c", code, str(root)], stdout=subprocess.PIPE, text=True) for _ in range(5)
-    ]
-    vault = Vault(root)
-    assert {vault.decrypt(process.communicate()[0].encode()) for process in started} == {"x"}
-    assert [path.name for path in root.iterdir()] == [KEY_FILE]
+    code = "from algo_local.platform import Platform; from algo_local.state import State; print(Platform(State.of()).webhook_secret('x'))"
+    started = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(5)]
+    said = {process.communicate()[0].strip() for process in started}
+    with closing(Platform(State.of())) as platform:
+        assert said == {platform.webhook_secret("x")}
 
 
 def test_processes_find_secrets_in_their_environment_and_others_do_not(

@@ -94,7 +94,7 @@ def of_code(uri: DataUri, code: str, message: str) -> AlgoError | None:
     table = f'[connectors."{uri.connector}"]' if uri.label else f"[connectors.{uri.scheme}]"
     hint = meaning.hint.format(table=table, scheme=uri.connector)
     if meaning.kind is MissingBucket:
-        return MissingBucket(f"There is no {uri}: the store has no such {_word(code)}", hint)
+        return MissingBucket(f"{uri} does not exist: the store has no such {_word(code)}", hint)
     return meaning.kind(f"{uri}: {message or code}", hint)
 
 

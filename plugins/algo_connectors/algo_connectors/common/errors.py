@@ -102,7 +102,7 @@ def of_status(uri: DataUri, status: int, message: str) -> AlgoError:
     """The error for an HTTP status."""
     said = f"{uri}: {message}" if message else f"{uri}: the store answered {status}"
     if status == 404:
-        return NotFoundError(f"There is no {uri}")
+        return NotFoundError(f"{uri} does not exist")
     if status == 401:
         return AuthError(said, f"Check the credential of {uri.connector}://")
     if status == 403:
@@ -122,7 +122,7 @@ def of_status(uri: DataUri, status: int, message: str) -> AlgoError:
 
 def _of_system(uri: DataUri, error: Exception, message: str) -> AlgoError | None:
     if isinstance(error, FileNotFoundError):
-        return NotFoundError(f"There is no {uri}")
+        return NotFoundError(f"{uri} does not exist")
     if isinstance(error, PermissionError):
         return PermissionDenied(f"{uri}: {message}", f"The credential of {uri.connector}:// must be allowed to do this")
     if isinstance(error, FileExistsError):

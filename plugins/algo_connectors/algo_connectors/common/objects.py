@@ -95,7 +95,7 @@ class ObjectStorage(VersionedStorage):
                     return directory(uri)
             elif found := self._named_by_slash(uri, bucket, key):
                 return found
-        raise NotFoundError(f"There is no {uri}")
+        raise NotFoundError(f"{uri} does not exist")
 
     def _named_by_slash(self, uri: DataUri, bucket: str, key: str) -> Entry | None:
         if not self._is_kept(uri, bucket, key, is_directory=True):
@@ -119,13 +119,13 @@ class ObjectStorage(VersionedStorage):
                 return
             prefix = prefix_of(key)
             if not self._is_kept(uri, bucket, key, is_directory=True):
-                raise NotFoundError(f"There is no {uri}")
+                raise NotFoundError(f"{uri} does not exist")
             pages = self.pages(uri, bucket, prefix)
             first = next(pages)
             if key and first == ([], []):
                 if entry := self._file(uri, bucket, key.removesuffix("/")):
                     raise NotADirectory(f"{uri} is a file", entry=entry)
-                raise NotFoundError(f"There is no {uri}")
+                raise NotFoundError(f"{uri} does not exist")
         rest = itertools.chain([first], pages)
         while True:
             with store_errors(uri):
@@ -277,7 +277,7 @@ class ObjectStorage(VersionedStorage):
         bucket, key = self.locate(uri)
         if not key or self._is_directory(uri, bucket, key):
             return IsADirectory(f"{uri} is a directory", f"Remove it with: algo rmdir {pasted(uri)}")
-        return NotFoundError(f"There is no {uri}")
+        return NotFoundError(f"{uri} does not exist")
 
     def _file(self, uri: DataUri, bucket: str, key: str) -> Entry | None:
         """The entry of exactly this key, unless it is a directory marker."""
@@ -354,5 +354,5 @@ def folder_of(uri: DataUri, prefix: str, folder: str) -> str:
 
 def _rest(uri: DataUri, prefix: str, key: str) -> str:
     if not key.startswith(prefix):
-        raise NotFoundError(f"There is no {uri}: this store takes it for another key, and lists {key!r}")
+        raise NotFoundError(f"{uri} does not exist: this store takes it for another key, and lists {key!r}")
     return key[len(prefix) :]

@@ -73,7 +73,7 @@ class MissingDirectory(Failure, NotFoundError):
     """The directory for a file does not exist; `can_exist` says whether it can be made."""
 
     def __init__(self, uri: DataUri, *, can_exist: bool) -> None:
-        super().__init__(f"There is no directory {uri}")
+        super().__init__(f"Directory {uri} does not exist")
         self.uri = uri
         self.can_exist = can_exist
 

@@ -19,7 +19,15 @@ def where_it_may_be(uri: DataUri, message: str) -> str | None:
         return f"Did you mean {pasted(meant)}? Without the dot, the path names the account {first!r}"
     if uri.path and os.path.lexists(in_bytes(uri.path)):
         return f"For the local file write ./{uri.path}"
-    return None
+    return how_to_name(uri)
+
+
+def how_to_name(uri: DataUri) -> str | None:
+    """The hint for a path of one component, which names an account: newcomers mean their own collection, or a file."""
+    if uri.scheme != HOSTED or not uri.path.strip("/") or "/" in uri.path.strip("/") or uri.path.startswith("."):
+        return None
+    own = pasted(DataUri(HOSTED, f"{HOSTED_ROOTS[0]}/{uri.path.strip('/')}"))
+    return f"{uri} is an account; your own collections are in data://.my, such as {own}, and local paths begin with ./"
 
 
 def _how_to_connect(uri: DataUri) -> str:

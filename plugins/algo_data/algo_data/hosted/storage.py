@@ -23,7 +23,7 @@ from algo_core.storage.uri import HOSTED, DataUri, is_only_key, pasted
 from algo_data.hosted.api_path import COLLECTION, COLLECTION_DEPTH, api_path, components, how_to_make
 from algo_data.hosted.download import HostedReader
 from algo_data.hosted.listing import entries_of, marker_of, names_of
-from algo_data.hosted.not_found import where_it_may_be
+from algo_data.hosted.not_found import how_to_name, where_it_may_be
 from algo_data.hosted.pipeline import Pipelines, page_of
 from algo_data.hosted.response_headers import content_range, entry_of, is_taken_as_written, kind_of, stored_checksum
 from algo_data.hosted.upload import content_of, spooled
@@ -261,7 +261,7 @@ class HostedStorage(Storage):
                 error.hint = f"Check that the directory exists. {how_to_make(uri.parent)}"
         elif len(path) == COLLECTION_DEPTH and COLLECTION.fullmatch(path[1]):
             if isinstance(error, NotFoundError):
-                error.message = f"There is no directory {uri}"
+                error.message = f"Directory {uri} does not exist"
             error.hint = f"To make the directory: algo mkdir {pasted(uri)}"
         else:
             error.hint = "Files go into a collection: data://.my/COLLECTION/FILE"
@@ -277,6 +277,7 @@ class HostedStorage(Storage):
         except RequestRefused as error:  # which some installations say instead of 409
             if self._is_there(uri):
                 raise AlreadyExists(f"{uri} exists already") from error
+            error.hint = error.hint or how_to_name(uri)
             raise
 
     def _is_there(self, uri: DataUri) -> bool:

@@ -41,7 +41,7 @@ def of_system(uri: DataUri, error: OSError | ValueError, *, makes: bool = False)
     if isinstance(error, IsADirectoryError):
         return IsADirectory(f"{uri} is a directory")
     if isinstance(error, NotADirectoryError):
-        return NotFoundError(f"There is no {uri}: there is a file in place of a directory")
+        return NotFoundError(f"{uri} does not exist: a part of the path is a file")
     if not isinstance(error, OSError):  # a NUL in it, or half of a surrogate pair
         return RequestRefused(f"{uri}: a local file cannot have this name", "Choose another name for the copy")
     what = f"{_at_fault(uri, error)}: {error.strerror or error}"
@@ -59,13 +59,18 @@ def _at_fault(uri: DataUri, error: OSError) -> str:
 
 def _not_found(uri: DataUri, *, makes: bool) -> NotFoundError:
     if match := re.match(r"[A-Za-z]:/", uri.path):
-        what = f"There is no directory {uri.parent}" if makes else f"There is no {uri}"
+        what = f"Directory {uri.parent} does not exist" if makes else f"{uri} does not exist"
         return NotFoundError(what, f"{match[0]}/ is not a scheme; schemes have two letters or more, such as s3://")
     if makes:
-        return NotFoundError(f"There is no directory {uri.parent}", f"Make it with: mkdir -p {pasted(uri.parent)}")
+        return NotFoundError(f"Directory {uri.parent} does not exist", f"Make it with: mkdir -p {pasted(uri.parent)}")
     path = local_path(uri)
     if os.path.islink(path):
-        return NotFoundError(f"There is no {uri}: it is a link to {os.readlink(path)}, which does not exist")
+        return NotFoundError(f"{uri} is a link to {os.readlink(path)}, which does not exist")
     # Of a path that begins with what is there, such as one in a tree, nobody has forgotten the scheme.
     is_plain = not path.startswith(("/", ".", "~")) and not os.path.lexists(path.partition("/")[0])
-    return NotFoundError(f"There is no {uri}", f"For hosted data write data://{uri.path}" if is_plain else None)
+    return NotFoundError(f"{uri} does not exist", _hosted(uri.path) if is_plain else None)
+
+
+def _hosted(path: str) -> str:
+    """The hint for a path that may be one of hosted data; a name alone would be an account there."""
+    return f"For hosted data write data://{path if '/' in path else f'.my/{path}'}"

@@ -14,7 +14,7 @@ from typing import Any
 from algo_local.backups.manifest import Damaged
 from algo_local.backups.tables import is_component
 from algo_local.names import decode_file_name
-from algo_local.vault import KEY_FILE
+from algo_local.state import KEY_FILE
 
 FILE, PROGRAM, LINK = "file", "program", "link"
 

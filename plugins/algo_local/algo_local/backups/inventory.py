@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ from algo_core.locks import locked
 from algo_local.algorithms.build import Build, BuildError
 from algo_local.backups.entries import FILE, GIT_FILES, LINK, PROGRAM
 from algo_local.names import encode_file_name
-from algo_local.vault import KEY_FILE
+from algo_local.state import KEY_FILE
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -108,8 +109,9 @@ class Inventory:
         if self._with_secrets:
             for identifier in self._named.connectors:
                 yield from self._plain(f"connectors/{identifier}.json")
-            if (self._root / KEY_FILE).exists():
-                yield from self._plain(KEY_FILE)
+            if key := self._platform.secrets_key():
+                identity = hashlib.sha256(key).hexdigest()
+                yield Found(KEY_FILE, FILE, identity, lambda: Opened(key, identity))
 
     def _spaces(self) -> Iterator[tuple[str, str]]:
         """The paths of directories of hosted data, and where the objects have them."""

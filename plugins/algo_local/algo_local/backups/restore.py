@@ -30,9 +30,8 @@ from algo_local.metadata.store import PLATFORM_ID, Metadata
 from algo_local.platform import DATABASE_FILES, OWN_PARTS
 from algo_local.records.presence import DIRECTORY as RUNNING
 from algo_local.replacement import DIRECTORY, finish_replacement, new_content, replace_content
-from algo_local.state import DATABASE
+from algo_local.state import DATABASE, KEY_FILE
 from algo_local.trees import remove_tree
-from algo_local.vault import KEY_FILE
 
 if TYPE_CHECKING:
     from algo_local.data.store import StoreObjects

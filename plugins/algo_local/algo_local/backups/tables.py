@@ -81,7 +81,7 @@ def lines_of(rows: Rows, table: str, *, with_secrets: bool = True) -> Iterator[b
         after = tuple(last[name] for name in KEYS[table])
 
 
-_NEW = {"settings": 2, "accounts": 2, "algorithms": 1, "builds": 1, "versions": 3, "organization_types": 3}
+_NEW = {"settings": 3, "accounts": 2, "algorithms": 1, "builds": 1, "versions": 3, "organization_types": 3}
 """The rows of a platform that nobody has used."""
 
 

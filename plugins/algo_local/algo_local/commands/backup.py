@@ -19,7 +19,7 @@ from algo_core.files import replacing, status_of
 from algo_core.terminal.options import human
 from algo_local.platform import OWN_PARTS, Platform
 from algo_local.refusals import storage_error
-from algo_local.state import State
+from algo_local.state import KEY_VARIABLE, State
 
 if TYPE_CHECKING:
     from algo_local.backups.archive import Sink
@@ -167,7 +167,10 @@ def restore(app: App, source: str, replace: bool, digest: str | None, dry_run: b
             manifest = restoration.run(given, digest or "")
     _tell(app, "Checked" if dry_run else "Restored", manifest, str(source if dry_run else state))
     if not dry_run and not manifest.has_secrets:
-        app.output.warn(f"The backup has no secrets: put secrets.key into {state.root}, or set them again")
+        app.output.warn(
+            f"The backup has no key of secrets: put secrets.key into {state.root}, or give it with {KEY_VARIABLE};"
+            " if it is lost, begin with another one: algo local reset --secrets"
+        )
 
 
 @contextlib.contextmanager

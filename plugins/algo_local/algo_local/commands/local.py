@@ -271,24 +271,46 @@ def stop(app: App) -> None:
 
 @local.command()
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@click.option(
+    "--secrets",
+    "only_secrets",
+    is_flag=True,
+    help="Only begin with another key of secrets, as when it is lost: what it has encrypted cannot be read any more.",
+)
 @pass_app
-def reset(app: App, yes: bool) -> None:
+def reset(app: App, yes: bool, only_secrets: bool) -> None:
     """Delete all data, algorithms, accounts and keys.
 
     \b
-    Example:
+    Examples:
       algo local reset
+      algo local reset --secrets
     """
-    from algo_local.maintenance import delete_everything
+    from algo_local.maintenance import delete_everything, renew_key
 
     state = State.of()
+    if only_secrets:
+        if not state.exists:
+            raise NotFoundError(f"There is no platform in {state}")
+        lost = "all secrets of algorithms and credentials"
+        _confirm(app, f"Give up {lost} in {state}?", f"This gives up {lost}", "reset --secrets", yes=yes)
+        renew_key(state)
+        app.output.info(f"Secrets in {state} are encrypted with another key from now on; set them again")
+        return
     root = state.root
     if not root.exists():
         raise NotFoundError(f"There is no platform in {root}")
-    if not yes:
-        if not sys.stdin.isatty():
-            raise UsageError("This deletes all data, algorithms and keys", "Confirm it with: algo local reset --yes")
-        if not Prompter(app.output).confirm(f"Delete all data, algorithms and keys in {root}?"):
-            raise click.Abort
+    lost = "all data, algorithms and keys"
+    _confirm(app, f"Delete {lost} in {root}?", f"This deletes {lost}", "reset", yes=yes)
     delete_everything(state)
     app.output.info(f"Deleted everything in {root}")
+
+
+def _confirm(app: App, question: str, refusal: str, command: str, *, yes: bool) -> None:
+    """Ask, unless `yes` says so; without a terminal, refuse with the command that does not ask."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError(refusal, f"Confirm it with: algo local {command} --yes")
+    if not Prompter(app.output).confirm(question):
+        raise click.Abort

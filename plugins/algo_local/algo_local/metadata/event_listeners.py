@@ -12,7 +12,7 @@ from algo_local.refusals import Missing
 
 if TYPE_CHECKING:
     from algo_local.metadata.database import Database, Rows
-    from algo_local.vault import Vault
+    from algo_local.metadata.vault import Vault
 
 
 @dataclass(frozen=True, slots=True)

@@ -381,6 +381,20 @@ CREATE TABLE incoming_webhooks (
 CREATE INDEX incoming_webhooks_by_owner ON incoming_webhooks (owner, created_at);
 """
 _WITH_STATES = "CREATE INDEX requests_by_state ON requests (state, created_at) WHERE state != 'done'"
+_WITH_PAGES = """
+DROP INDEX requests_by_time;
+DROP INDEX requests_by_account;
+DROP INDEX requests_by_algorithm;
+DROP INDEX requests_by_state;
+CREATE INDEX requests_by_time ON requests (created_at) WHERE id != 'by_time';
+CREATE INDEX requests_by_state ON requests (state, created_at) WHERE id != 'by_state';
+CREATE INDEX requests_by_account ON requests (account, state, created_at) WHERE id != 'by_account';
+CREATE INDEX requests_by_algorithm ON requests (algorithm, state, created_at) WHERE id != 'by_algorithm';
+CREATE INDEX requests_by_account_and_algorithm ON requests (account, algorithm, state, created_at)
+    WHERE id != 'by_account_and_algorithm';
+CREATE INDEX requests_by_parent ON requests (parent, account, state, created_at) WHERE parent != ''
+"""
+"""The conditions hold for each call: a query says with one which index it wants."""
 MIGRATIONS = (
     _FIRST,
     _WITH_CONNECTORS,
@@ -396,6 +410,7 @@ MIGRATIONS = (
     _WITH_INSIGHTS,
     _WITH_INCOMING_WEBHOOKS,
     _WITH_STATES,
+    _WITH_PAGES,
 )
 """The migration to each version of the schema from the previous one; a published migration never changes."""
 

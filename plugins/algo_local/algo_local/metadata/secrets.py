@@ -12,7 +12,7 @@ from algo_local.refusals import Invalid, Missing, Taken
 
 if TYPE_CHECKING:
     from algo_local.metadata.database import Database, Rows
-    from algo_local.vault import Vault
+    from algo_local.metadata.vault import Vault
 
 RESERVED = ("ALGORITHMIA_", "LD_", "PYTHON", "ALGO_")
 """Prefixes of reserved variables."""

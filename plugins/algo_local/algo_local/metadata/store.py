@@ -24,6 +24,9 @@ EVERYBODY: Acl = ("user://*",)
 PLATFORM_ID = "platform_id"
 """The setting with the text that identifies a platform."""
 
+KEY_CHECK = "secrets_key"
+"""The setting by which the key of secrets is recognized; see `vault.py`."""
+
 
 class Collection(NamedTuple):
     """A collection, with the id that it has besides its name."""
@@ -45,6 +48,12 @@ class Metadata:
         with self.database.read() as rows:
             found = rows.execute("SELECT value FROM settings WHERE name = ?", (name,)).fetchone()
         return found[0] if found else None
+
+    def settings(self, *names: str) -> dict[str, str]:
+        """Those of several facts about this platform that there are."""
+        with self.database.read() as rows:
+            query = f"SELECT name, value FROM settings WHERE name IN ({', '.join('?' * len(names))})"
+            return dict(rows.execute(query, names).fetchall())
 
     def accounts(self) -> list[str]:
         """The names of all accounts, in order."""

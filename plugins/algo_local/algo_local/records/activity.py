@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from algo_local.execution.process_tree import children, command_of, resident_bytes
+from algo_local.records.rows import BY_TIME
 
 if TYPE_CHECKING:
     from algo_local.metadata.database import Rows
@@ -112,7 +113,7 @@ def activity(rows: Rows, window: float, memory_of: Callable[[str], int] | None =
             found.running += count
     recent = rows.execute(
         "SELECT owner, name, version, state, created_at, finished_at FROM requests"
-        " WHERE state NOT IN ('queued', 'running') AND created_at > ? ORDER BY created_at DESC LIMIT ?",
+        f" WHERE {BY_TIME} AND state NOT IN ('queued', 'running') AND created_at > ? ORDER BY created_at DESC LIMIT ?",
         (now - window - WORKER_SECONDS, MOST_ROWS),
     )
     for owner, name, version, state, created_at, finished_at in recent:
@@ -138,7 +139,7 @@ def _add_workers(
     query = (
         "SELECT worker, owner, name, version FROM (SELECT worker, owner, name, version,"
         " row_number() OVER (PARTITION BY worker ORDER BY created_at DESC) AS place FROM"
-        " (SELECT * FROM requests WHERE created_at > ? ORDER BY created_at DESC LIMIT ?) AS latest"
+        f" (SELECT * FROM requests WHERE {BY_TIME} AND created_at > ? ORDER BY created_at DESC LIMIT ?) AS latest"
         " WHERE worker != '') AS placed WHERE place = 1"
     )
     for worker, owner, name, version in rows.execute(query, (now - WORKER_SECONDS, MOST_ROWS)).fetchall():

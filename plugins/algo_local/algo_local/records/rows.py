@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from algo_local.records.limits import ROW_BYTES, Retention
-from algo_local.records.record import DONE, LOST, Content, Record
+from algo_local.records.record import LOST, STATES, Content, Record
 
 if TYPE_CHECKING:
     from algo_local.metadata.database import Rows
@@ -34,6 +33,17 @@ _APART = 1e-6
 """Seconds between the times of contents of one transaction, which keep their order."""
 
 _UNFINISHED = "state IN ('queued', 'running')"
+_NEWEST = "ORDER BY created_at DESC, id DESC"
+
+BY_TIME, BY_STATE, BY_ACCOUNT, BY_ALGORITHM, BY_ACCOUNT_AND_ALGORITHM = (
+    f"id != '{name}'" for name in ("by_time", "by_state", "by_account", "by_algorithm", "by_account_and_algorithm")
+)
+"""Conditions that hold for each call, and name an index: each is the condition of one, which a query without it cannot
+use. Left to itself, the server reads all calls in order of time where it expects to find enough of an account soon,
+which is wrong for one that has made none lately."""
+
+IN_FAMILY = "parent != ''"
+"""The condition of the index of those that other calls made."""
 
 Row = tuple[Any, ...]
 
@@ -108,37 +118,60 @@ def give_up_key(rows: Rows, record: Record) -> None:
 
 
 def listed(rows: Rows, question: Question, limit: int) -> list[Record]:
-    """The records that match a query, at most `limit`."""
-    if len(question.states) < 2 or DONE in question.states:
-        return _listed(rows, question, limit)
-    # Each state has its place in the index, and with it the order that is wanted.
-    each = [_listed(rows, question._replace(states=(state,)), limit) for state in dict.fromkeys(question.states)]
-    found = sorted(itertools.chain(*each), key=lambda record: (record.created_at, record.id), reverse=True)
-    return found[:limit]
+    """The records that match a query, at most `limit`.
+
+    Each state has its place in an index, and in it the calls are in the order that is wanted. A listing of several
+    states, or accounts, merges theirs in one query, so that it reads no more of each than it may show.
+    """
+    branches = [
+        _branch(question, account, state, limit) for account in _accounts(question) for state in _states(question)
+    ]
+    if len(branches) == 1:
+        query, values = branches[0]
+    else:
+        union = " UNION ALL ".join(f"SELECT * FROM ({text}) AS branch" for text, _ in branches)
+        query = f"SELECT * FROM ({union}) AS merged {_NEWEST} LIMIT {limit:d}"
+        values = [value for _, given in branches for value in given]
+    return [record_of(row) for row in rows.execute(query, values)]
 
 
-def _listed(rows: Rows, question: Question, limit: int) -> list[Record]:
+def _accounts(question: Question) -> Sequence[str | None]:
+    return [None] if question.accounts is None else list(dict.fromkeys(question.accounts))
+
+
+def _states(question: Question) -> Sequence[str | None]:
+    """Those that are looked for apart; None for all at once, which two indexes have in order of time."""
+    if question.states:
+        return list(dict.fromkeys(question.states))
+    is_of_all = question.accounts is None and question.parent is None and not question.algorithm
+    return [None] if is_of_all or question.with_insights else STATES
+
+
+def _branch(question: Question, account: str | None, state: str | None, limit: int) -> tuple[str, list[object]]:
+    """The query of one account and state."""
     conditions: list[tuple[str, Sequence[object]]] = []
-    if question.accounts is not None:
-        conditions.append((f"account IN ({', '.join('?' * len(question.accounts))})", question.accounts))
+    if question.parent is not None:
+        conditions.append((f"parent = ? AND {IN_FAMILY}", (question.parent,)))
+    elif question.with_insights:
+        conditions.append(("insights != ''", ()))
+    else:
+        place = (account is not None, bool(question.algorithm))
+        by_time = BY_TIME if state is None else BY_STATE
+        names = {(True, True): BY_ACCOUNT_AND_ALGORITHM, (True, False): BY_ACCOUNT, (False, True): BY_ALGORITHM}
+        conditions.append((names.get(place, by_time), ()))
+    if account is not None:
+        conditions.append(("account = ?", (account,)))
     if question.algorithm:
         conditions.append(("algorithm = ?", (question.algorithm,)))
-    if question.states:
-        conditions.append((f"state IN ({', '.join('?' * len(question.states))})", question.states))
-        if DONE not in question.states:
-            conditions.append((f"state != '{DONE}'", ()))  # which SQLite's index, that leaves them out, must be told
+    if state is not None:
+        conditions.append(("state = ?", (state,)))
     if question.since is not None:
         conditions.append(("created_at >= ?", (question.since,)))
-    if question.parent is not None:
-        conditions.append(("parent = ? AND parent != ''", (question.parent,)))  # the latter names the index
-    if question.with_insights:
-        conditions.append(("insights != ''", ()))
     if question.before:
         conditions.append(("(created_at, id) < (?, ?)", question.before))
-    where = " AND ".join(text for text, _ in conditions) or "1 = 1"
-    values = [value for _, values in conditions for value in values]
-    query = f"{_SELECT} WHERE {where} ORDER BY created_at DESC, id DESC LIMIT ?"
-    return [record_of(row) for row in rows.execute(query, [*values, limit])]
+    where = " AND ".join(text for text, _ in conditions)
+    # The limit is a part of the text: the server's plans for any limit would be those of long listings.
+    return f"{_SELECT} WHERE {where} {_NEWEST} LIMIT {limit:d}", [each for _, values in conditions for each in values]
 
 
 def content(rows: Rows, digest: str) -> bytes | None:
@@ -171,13 +204,13 @@ def to_cancel(rows: Rows, platform: str) -> list[str]:
 
 def forget_account(rows: Rows, account: str) -> None:
     """Forget the calls of an account; their inputs and outputs go unless another call has the same."""
-    theirs = "SELECT {column} FROM requests WHERE account = ?"
+    theirs = f"SELECT {{column}} FROM requests WHERE {BY_ACCOUNT} AND account = ?"
     digests = {
         row[0]
         for column in ("input_digest", "output_digest")
         for row in rows.execute(theirs.format(column=column), (account,))
     }
-    rows.execute("DELETE FROM requests WHERE account = ?", (account,))
+    rows.execute(f"DELETE FROM requests WHERE {BY_ACCOUNT} AND account = ?", (account,))
     rows.execute("DELETE FROM request_webhooks WHERE account = ?", (account,))
     others = {
         row[0]
@@ -194,7 +227,7 @@ def sweep(rows: Rows, retention: Retention, now: float) -> None:
     (count,) = rows.execute("SELECT count(*) FROM requests").fetchone()
     most = max(1, retention.total // 2 // ROW_BYTES)
     if count > most:
-        query = "SELECT created_at FROM requests ORDER BY created_at DESC LIMIT 1 OFFSET ?"
+        query = f"SELECT created_at FROM requests WHERE {BY_TIME} ORDER BY created_at DESC LIMIT 1 OFFSET ?"
         _forget_before(rows, rows.execute(query, (most - 1,)).fetchone()[0])
     room = retention.total - min(count, most) * ROW_BYTES
     rows.execute(
@@ -205,8 +238,8 @@ def sweep(rows: Rows, retention: Retention, now: float) -> None:
 
 
 def _forget_before(rows: Rows, moment: float) -> None:
-    rows.execute(f"DELETE FROM requests WHERE created_at < ? AND NOT {_UNFINISHED}", (moment,))
-    rows.execute("DELETE FROM request_webhooks WHERE request NOT IN (SELECT id FROM requests)")
+    rows.execute(f"DELETE FROM requests WHERE {BY_TIME} AND created_at < ? AND NOT {_UNFINISHED}", (moment,))
+    rows.execute("DELETE FROM request_webhooks WHERE NOT EXISTS (SELECT 1 FROM requests WHERE id = request)")
     # Contents are at least as young as the youngest call that has them.
     rows.execute("DELETE FROM request_contents WHERE used_at < ?", (moment,))
 

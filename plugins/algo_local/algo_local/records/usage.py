@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from algo_local.records.rows import BY_ACCOUNT, BY_TIME
+
 if TYPE_CHECKING:
     from algo_local.metadata.database import Rows
 
@@ -33,10 +35,10 @@ class Usage(NamedTuple):
 def usage(rows: Rows, by: Sequence[str], since: float, until: float, accounts: Sequence[str] | None) -> list[Usage]:
     """What calls came to that began in a span of time (seconds since the epoch), of some accounts or of all."""
     columns = ", ".join(f"r.{COLUMNS[name]}" for name in by)
-    of = "" if accounts is None else f" AND r.account IN ({', '.join('?' * len(accounts))})"
+    of = "" if accounts is None else f" AND r.account IN ({', '.join('?' * len(accounts))}) AND r.{BY_ACCOUNT}"
     query = (
         f"SELECT {columns}, {_SUMS} FROM requests r LEFT JOIN algorithms a ON a.id = r.algorithm"
-        f" WHERE r.created_at >= ? AND r.created_at < ? AND r.state NOT IN ('queued', 'running'){of}"
+        f" WHERE r.{BY_TIME} AND r.created_at >= ? AND r.created_at < ? AND r.state NOT IN ('queued', 'running'){of}"
         f" GROUP BY {columns} ORDER BY {columns}"
     )
     found = rows.execute(query, [since, until, *(accounts or ())]).fetchall()

@@ -94,6 +94,7 @@ def run_engine(
     monitoring = Monitoring(platform, _processes)
     platform.records.observers += [monitoring.observe, *([on_call] if on_call else [])]
     platform.records.tell = log
+    platform.ensure_key()
     platform.objects.check()  # a store that cannot be used is told at the start
     application = Application(platform, scheme=scheme, on_failure=log, beside=monitoring.answer)
     server = EngineServer(platform.executor, _Calls(platform, monitoring), _questions(platform, application))

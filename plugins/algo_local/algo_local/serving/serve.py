@@ -63,6 +63,7 @@ def serve_until_signal(
     try:
         platform.is_public = not ip_address(listener.getsockname()[0]).is_loopback
         account = platform.account  # a state that cannot be used is found before anybody connects
+        platform.ensure_key()
         monitoring = Monitoring(platform)
         platform.records.observers += [monitoring.observe, *([on_call] if on_call else [])]
         platform.records.tell = log

@@ -51,8 +51,10 @@ def find(rows: Rows, request: str) -> Webhook | None:
 
 def count_waiting(rows: Rows, account: str) -> int:
     """The notifications of an account that have not arrived and not failed."""
-    query = "SELECT count(*) FROM request_webhooks WHERE account = ? AND state = ?"
-    return int(rows.execute(query, (account, WAITING)).fetchone()[0])
+    query = (
+        f"SELECT count(*) FROM request_webhooks WHERE account = ? AND state = '{WAITING}'"  # of an index, by its text
+    )
+    return int(rows.execute(query, (account,)).fetchone()[0])
 
 
 def next_due(rows: Rows) -> float | None:

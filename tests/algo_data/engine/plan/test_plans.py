@@ -91,7 +91,7 @@ class Stock(Storage):
         if self._is_directory(uri.path) or uri.path in self.files:
             raise AlreadyExists(f"{uri} exists already")
         if not self._is_directory(uri.parent.path):
-            raise NotFoundError(f"There is no {uri.parent}")
+            raise NotFoundError(f"{uri.parent} does not exist")
         self.made.add(uri.path)
 
     def rmdir(self, uri: DataUri, *, force: bool = False) -> int:

@@ -14,6 +14,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.exc import DBAPIError
 
 from algo_core.errors import ConfigError
+from algo_local.metadata.database import BUSY_SECONDS
 from algo_local.metadata.postgresql.failures import meaning
 from algo_local.state import place
 
@@ -25,6 +26,9 @@ VERSION_TABLE = "algo_schema"
 
 MIGRATION_LOCK = 0x616C676F_00000001
 """Key of the advisory lock under which the schema is changed: "algo", 1."""
+
+WAIT_SECONDS = 900
+"""Seconds for which a start waits for another one that migrates."""
 
 OWN_TABLES = frozenset({VERSION_TABLE, "changes", "writers", "front_ends"})
 """Tables that exist on a server only."""
@@ -47,7 +51,10 @@ def upgrade(engine: Engine, url: str) -> None:
             if _revision(connection) == _head():
                 return
         with engine.connect().execution_options(isolation_level="READ COMMITTED") as connection, connection.begin():
+            # Others may migrate a million rows meanwhile; a table that a backup reads is waited for as ever.
+            connection.exec_driver_sql(f"SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '{WAIT_SECONDS}s'")
             connection.execute(sqlalchemy.text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{BUSY_SECONDS:g}s'")
             found = _revision(connection)
             if found is None:
                 _refuse_foreign(connection, url)
