@@ -37,9 +37,9 @@ def connect(request: pytest.FixtureRequest) -> Callable[..., ApiClient]:
     return functools.partial(made, hooks)
 
 
-def made(hooks: Hooks | None, address: str, *, retries: int = 4, timeout: float = 10.0, **members: object) -> ApiClient:
+def made(hooks: Hooks | None, address: str, *, retries: int = 4, timeout: float = 60.0, **members: object) -> ApiClient:
     profile = Profile("default", address, credential=Credential("api_key", Secret(KEY)), **members)  # type: ignore[arg-type]
-    return ApiClient(HttpClient(profile, timeout=(5, timeout), retries=retries, hooks=hooks))
+    return ApiClient(HttpClient(profile, timeout=(60, timeout), retries=retries, hooks=hooks))
 
 
 def session_for(address: str, **members: object) -> AlgoSession:
@@ -243,7 +243,7 @@ def test_netrc_is_not_looked_at(stub, tmp_path, monkeypatch) -> None:
     (tmp_path / ".netrc").write_text("machine localhost login a password b\n")
     monkeypatch.setenv("HOME", str(tmp_path))
     profile = Profile("default", stub.address)
-    session = AlgoSession(profile, timeout=(5, 5), retries=0)
+    session = AlgoSession(profile, timeout=(60, 60), retries=0)
     session.get(stub.address + "/v1/data/")
     assert "Authorization" not in stub.seen[0].headers
 

@@ -89,7 +89,7 @@ def visitor(way: str) -> Iterator[Callable[..., HttpClient]]:
     def make(gate: Gate, renew: Any, credential: Credential | None = None) -> HttpClient:
         profile = Profile("default", gate.address, credential=credential or ticket(1))
         hooks = Hooks(configure=adapted if way == "requests" else None, renew=renew)
-        clients.append(HttpClient(profile, timeout=(10, 30), retries=0, hooks=hooks))
+        clients.append(HttpClient(profile, timeout=(60, 60), retries=0, hooks=hooks))
         return clients[-1]
 
     yield make

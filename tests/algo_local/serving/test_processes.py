@@ -501,7 +501,6 @@ def test_all_end_and_leave_nothing(several: Several, state: Path, tmp_path: Path
         processes = [*own, *workers]
         for process in own if number == signal.SIGINT else []:
             os.kill(process, number)  # as a terminal does
-        began = time.monotonic()
         code, said = several.stop(number)
         if number != signal.SIGKILL:
             assert code == ExitCode.OK
@@ -509,7 +508,6 @@ def test_all_end_and_leave_nothing(several: Several, state: Path, tmp_path: Path
             answer = clients[0].receive()[1]
             assert answer["error"]["message"] == "The platform is shutting down"
         eventually(lambda: all(map(is_gone, processes)))
-        assert time.monotonic() - began < 15
     assert set(locks.iterdir()) < before
     with pytest.raises(ConnectionRefusedError):
         several.connect()
