@@ -98,6 +98,11 @@ class Environment:
         return {"PIP_FIND_LINKS": str(self._wheels), "PIP_CONSTRAINT": str(ROOT / "constraints.txt")}
 
     @property
+    def mypy_settings(self) -> dict[str, str]:
+        """What makes mypy look at the installed packages once for all tests."""
+        return {"MYPY_CACHE_DIR": str(self.path / "mypy-cache")}
+
+    @property
     def site_packages(self) -> Path:
         """Where its packages are."""
         (found,) = self.path.glob("lib/python*/site-packages")
@@ -109,7 +114,7 @@ class Environment:
         return subprocess.run(
             [self.bin / program, *rest],
             cwd=cwd,
-            env={**environ, "PATH": f"{self.bin}:{environ['PATH']}"},
+            env={**environ, **self.mypy_settings, "PATH": f"{self.bin}:{environ['PATH']}"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,

@@ -39,7 +39,7 @@ def connect(request: pytest.FixtureRequest) -> Callable[..., ApiClient]:
 
 def made(hooks: Hooks | None, address: str, *, retries: int = 4, timeout: float = 60.0, **members: object) -> ApiClient:
     profile = Profile("default", address, credential=Credential("api_key", Secret(KEY)), **members)  # type: ignore[arg-type]
-    return ApiClient(HttpClient(profile, timeout=(60, timeout), retries=retries, hooks=hooks))
+    return ApiClient(HttpClient(profile, timeout=(5, timeout), retries=retries, hooks=hooks))
 
 
 def session_for(address: str, **members: object) -> AlgoSession:

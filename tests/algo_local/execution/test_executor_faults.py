@@ -111,7 +111,9 @@ def test_a_process_that_dies_while_idle_is_replaced(run: Run, which: int) -> Non
 
 @pytest.mark.usefixtures("each_system")
 def test_an_answer_given_before_dying_counts(run: Run) -> None:
-    code = f"import os, threading\ndef apply(input):\n    threading.Timer(0.2, os._exit, [0]).start()\n    return {WHO}\n"
+    code = (
+        f"import os, threading\ndef apply(input):\n    threading.Timer(0.2, os._exit, [0]).start()\n    return {WHO}\n"
+    )
     for _ in range(2):
         answer = run(code, timeout=60).result
         assert answer is not None
