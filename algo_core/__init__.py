@@ -25,7 +25,8 @@ def _interrupt_again(unraisable: "UnraisableHookArgs") -> None:
     """Ctrl-C within a finalizer would be told and forgotten there: let it come again outside."""
     error = unraisable.exc_value
     if not isinstance(error, KeyboardInterrupt):
-        sys.__unraisablehook__(unraisable)
+        stray = sys.modules.get("algo_core.terminal.stray")  # where libraries are imported that print such things
+        (stray.show_ignored if stray else sys.__unraisablehook__)(unraisable)
         return
 
     def interrupt(frame: "FrameType", event: str, argument: object) -> None:

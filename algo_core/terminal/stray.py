@@ -1,4 +1,4 @@
-"""Output of libraries on standard error: unhandled log records, warnings, thread exceptions.
+"""Output of libraries on standard error: unhandled log records, warnings, exceptions of threads and finalizers.
 
 They quote servers and stores, so they go the way of every other message. Call `redirect` where such a library is
 imported: it costs the import of `logging`, which those need anyway.
@@ -7,6 +7,7 @@ imported: it costs the import of `logging`, which those need anyway.
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 import traceback
 import warnings
@@ -27,6 +28,8 @@ def redirect() -> None:
         warnings.showwarning = _show_warning
     if threading.excepthook is threading.__excepthook__:
         threading.excepthook = _show_end
+    if sys.unraisablehook is sys.__unraisablehook__:
+        sys.unraisablehook = show_ignored
 
 
 def _show_warning(*described: Any, **named: Any) -> None:
@@ -46,3 +49,10 @@ def _show_end(ended: threading.ExceptHookArgs) -> None:
         Output().log(
             "".join([f"Exception in thread {ended.thread.name if ended.thread else '?'}:\n", *told]).rstrip("\n")
         )
+
+
+def show_ignored(ignored: sys.UnraisableHookArgs) -> None:
+    """One line for an exception that Python ignores, such as in `__del__` of an object that was never complete."""
+    place = getattr(ignored.object, "__qualname__", None) or type(ignored.object).__name__
+    reason = "".join(traceback.format_exception_only(ignored.exc_type, ignored.exc_value)).strip()
+    Output().log(f"Ignored in {place}: {reason}")

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from algo_local.data.connectors import Connectors
     from algo_local.data.hosted import HostedData
     from algo_local.data.objects import Objects
+    from algo_local.data.shared_repositories import SharedRepositories
     from algo_local.data.shared_sources import SharedSources
     from algo_local.execution.concurrency import ConcurrencyLimit
     from algo_local.execution.executor import Endpoint, Executor
@@ -129,6 +130,8 @@ class Platform:
         self._shares_builds = False
         self.forwarding: Forwarding | None = None
         """What has another process answer the requests whose effect is to outlive this one."""
+        self.is_served = False
+        """Whether it goes on after this process: the next one executes what this one has accepted."""
         self.is_public = False
         """Whether it is served to other machines."""
 
@@ -299,7 +302,16 @@ class Platform:
         """The sources of algorithms, with their history."""
         from algo_local.algorithms.repositories import Repositories
 
-        return Repositories(self.root / "repositories", self.registry, self.scms)
+        return Repositories(self.root / "repositories", self.registry, self.scms, self.shared_repositories)
+
+    @_Part
+    def shared_repositories(self) -> SharedRepositories | None:
+        """The repositories in the object store, if there is one, and a database server says which are current."""
+        if not self.state.is_shared:
+            return None
+        from algo_local.data.shared_repositories import SharedRepositories
+
+        return SharedRepositories(self.objects, self.database, self.check_writable)
 
     @_Part
     def compiler(self) -> Compiler:
@@ -534,7 +546,7 @@ class Platform:
         return build
 
     def share_builds(self) -> None:
-        """Store the files of this machine's builds that were made before there was an object store to do so at once.
+        """Store the files of this machine's builds and repositories that were made before there was an object store.
 
         Raises:
             StorageUnavailable: if the object store cannot be used; another call goes on.
@@ -546,6 +558,7 @@ class Platform:
         for (source,) in found:
             if (tree := self.root / source).is_dir():
                 self.shared_sources.keep(tree)
+        self.repositories.share()
         self._shares_builds = True
 
     def forget_kept(self, label: str | None) -> None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from algo_local.platform import Platform
 
 DAY = 86400.0
+_HOUR = 3600.0
 
 _OLD_BUILDS = f"""
 SELECT b.id, a.owner || '/' || a.name, b.commit_hash, b.source FROM builds b JOIN algorithms a ON a.id = b.algorithm
@@ -80,9 +81,11 @@ class Pruning:
         """Remove what nobody needs, or with `dry_run` only find it.
 
         Raises:
-            AlgoError: if the database cannot be used.
+            AlgoError: if the database cannot be used, or the platform has been moved elsewhere.
         """
         platform = self._platform
+        if not self._dry_run:
+            platform.check_writable()  # what nobody needs here may be needed where it has been moved
         platform.records.read(lambda rows: None)  # calls under way are on record, those of ended processes are lost
         with platform.builder.none_builds() as is_alone:
             self.is_partial = not is_alone
@@ -92,6 +95,7 @@ class Pruning:
         for name, size in self._platform.objects.leftovers():
             if self._dry_run or self._platform.objects.remove_leftover(name):
                 self._removed.append(Removed("leftover", name, size))
+        self._prune_repositories()
         self._remove("leftover", _abandoned(self._root / drafts.DIRECTORY, "d-*"))
         for workspace in _abandoned(self._root / "processes", "p-*"):
             if not self._dry_run:
@@ -134,6 +138,21 @@ class Pruning:
         for directory, name, size in shared.unnamed(sources, environments):
             if self._dry_run or shared.remove(directory, name):
                 self._removed.append(Removed("source", f"shared {directory}/{name}", size))
+
+    def _prune_repositories(self) -> None:
+        """Repositories of algorithms that are deleted, and those in the object store that no row names."""
+        old = list(_older(sorted((self._root / "repositories").glob("*.git")), _HOUR))
+        with self._platform.database.read() as rows:  # after the listing: what is made meanwhile is younger
+            named = {row[0] for row in rows.execute("SELECT id FROM algorithms").fetchall()}
+        for path in old:
+            if path.stem not in named:
+                self._remove("leftover", [path, *(path.parent.glob(f"{path.stem}.[!g]*"))])
+        if not (shared := self._platform.shared_repositories):
+            return
+        for name, size in shared.unnamed():
+            if not self._dry_run:
+                shared.drop(name)
+            self._removed.append(Removed("source", f"shared repositories/{name}", size))
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[Rows]:
@@ -214,7 +233,7 @@ def _leftovers(root: Path) -> Iterator[Path]:
     """What ended processes left behind, besides objects."""
     yield from sorted((root / "trash").glob("*"))
     # A process makes its file before it locks it.
-    yield from (path for path in _older(sorted((root / "running").glob("*.lock")), 3600.0) if not is_held(path))
+    yield from (path for path in _older(sorted((root / "running").glob("*.lock")), _HOUR) if not is_held(path))
 
 
 def _older(paths: Iterable[Path], seconds: float) -> Iterator[Path]:

@@ -83,6 +83,11 @@ class State:
         """False if nothing was ever put there, as far as this can be told without opening it."""
         return self.metadata is not None or (self.root / DATABASE).exists()
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether platforms on several machines can have this state, each with a directory of its own."""
+        return bool(self.metadata and self.objects)
+
     def __str__(self) -> str:
         return ", ".join([str(self.root), *(place(url) for url in (self.metadata, self.objects) if url)])
 

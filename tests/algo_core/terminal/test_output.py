@@ -191,11 +191,15 @@ def test_stray_messages_of_libraries_go_the_same_way(home: Any, on_terminal: Any
         "thread = threading.Thread(target=fail)\n"
         "thread.start()\n"
         "thread.join()\n"
+        "class Half:\n"
+        "    def __del__(self): fail()\n"
+        "Half()\n"
     )
     home.program = sys.executable
     code, text = on_terminal(home, str(program))
     assert code == ExitCode.OK
-    assert len(re.findall("evil", text)) >= 3
+    assert len(re.findall("evil", text)) >= 4
+    assert len(re.findall("Traceback", text)) == 1, "a finalizer's is one line"
     assert uncovered(text.encode("utf-8", "surrogateescape")) == []
     assert forged(text.encode("utf-8", "surrogateescape")) == []
 

@@ -281,7 +281,7 @@ def test_locks_of_git_do_not_outlive_the_process_that_took_them(platform: Platfo
     algorithm = platform.registry.algorithm("jane", "Number")
     assert algorithm
     first = platform.repositories.newest(algorithm)
-    repository = platform.repositories.path(algorithm)
+    repository = platform.repositories.path(algorithm.id)
     entries = [TreeEntry("src/Number.py", FILE, b"def apply(input):\n    return 9\n")]
     blob = Blob.from_string(entries[0].content).id.decode()
     stale = ["HEAD", "refs/heads/master", "packed-refs", "config", f"objects/{blob[:2]}/{blob[2:]}"]

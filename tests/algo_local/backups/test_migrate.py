@@ -22,6 +22,7 @@ from support.postgresql import PostgresqlServer
 
 from algo_core.errors import AlgoError, AlreadyExists, ExitCode, UsageError
 from algo_core.testing import Home
+from algo_local.algorithms.source_trees.archives import FILE, TreeEntry
 from algo_local.backups import migrate
 from algo_local.backups.migrate import Migrated, Migration
 from algo_local.backups.placement import Placement
@@ -125,17 +126,33 @@ def test_there_and_back(
         assert algorithm
         assert new.secrets.environment(algorithm.id) == {"TOKEN": "s3cret"}
         assert len(new.repositories.log(algorithm)) == 2
+        if metadata and objects:
+            change_elsewhere(target, tmp_path / "elsewhere else")
+            assert len(new.repositories.log(algorithm)) == 3
+        commits = new.repositories.log(algorithm)
         put(new, ["jane", "empty", "more"], b"more")
         new.keys.create("jane", "numbers go on")
         back = digest(target, tmp_path)
     home = State(tmp_path / "home again")
     assert move(target, home).digest == back == digest(home, tmp_path)
     with closing(Platform(home)) as again:
+        assert [each.id for each in again.repositories.log(algorithm)] == [each.id for each in commits]
         space = again.objects.collection("jane", "files", "")
         info = again.objects.info(space, "large")
         assert info
         assert again.metadata.media_type("data/jane/files/large", info.identity) == "application/x-large"
         assert again.objects.info(again.objects.collection("jane", "empty", ""), "more")
+
+
+def change_elsewhere(state: State, root: Path) -> None:
+    """Change a repository on a machine that has never seen it."""
+    root.mkdir()
+    (root / "secrets.key").write_bytes((state.root / "secrets.key").read_bytes())
+    with closing(Platform(replace(state, root=root))) as platform:
+        algorithm = platform.registry.algorithm("jane", "Greet")
+        assert algorithm
+        assert len(platform.repositories.log(algorithm)) == 2
+        platform.repositories.commit(algorithm, [TreeEntry("src/Greet.py", FILE, b"# more\n")], "jane", "2")
 
 
 def test_a_backup_is_restored_onto_servers(backed_up: Filled, servers: Callable[..., State], tmp_path: Path) -> None:
@@ -146,6 +163,11 @@ def test_a_backup_is_restored_onto_servers(backed_up: Filled, servers: Callable[
         Restoration(target, replace=False, report=nothing).run(backed_up.backup)
     with pytest.raises(UsageError):
         Restoration(target, replace=True, report=nothing).run(backed_up.backup)
+    change_elsewhere(target, tmp_path / "elsewhere")
+    with closing(Platform(target)) as platform:
+        algorithm = platform.registry.algorithm("jane", "Greet")
+        assert algorithm
+        assert len(platform.repositories.log(algorithm)) == 3
 
 
 def test_nothing_that_was_acknowledged_is_lost_while_others_write(

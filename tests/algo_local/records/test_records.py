@@ -502,6 +502,7 @@ def test_a_served_platform_that_is_killed_leaves_no_call_running(
         f"{served.address}/v1/algo/jane/Sleep?output=void", json=3600, headers={"Authorization": key}, timeout=60
     )
     identifier = answer.json()["request_id"]
+    assert wait_until(lambda: (found := platform.records.find(identifier)) and found.state == "running")
     served.kill()
     found = platform.records.find(identifier)
     assert found

@@ -262,3 +262,11 @@ def _size(path: Path, value: Any) -> float:
 def _refuse(path: Path, name: str, wanted: str, value: Any) -> NoReturn:
     shown = json.dumps(value, ensure_ascii=False)
     raise BuildError(f"{path}: {name!r} must be {wanted}, not {shown[:100]}", f"Correct {name!r} in {path}")
+
+
+def is_idempotent(directory: Path) -> bool:
+    """Whether calls of an algorithm may run twice, as the file in its directory says."""
+    try:
+        return read_configuration(directory).idempotent
+    except BuildError:  # published before that was checked
+        return False

@@ -2,6 +2,9 @@
 
 A repository is bare, and made when it is first asked for: with what the algorithm was last built from, or else with the
 template of its environment. Builds are made of commits; the branch that counts is the one that `HEAD` names.
+
+Where several machines share repositories, each has copies, which follow the shared state before they are read. A change
+is made to a draft, and is nobody's until the shared state is that of the draft.
 """
 
 from __future__ import annotations
@@ -11,16 +14,18 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from algo_core.files import replacing
 from algo_core.locks import locked
 from algo_local.algorithms.fetching import fetch
+from algo_local.algorithms.repository_files import branches_of, bring_to, copy_to
 from algo_local.algorithms.source_trees.archives import FILE, LINK, PROGRAM, TreeEntry, checked_name
 from algo_local.error_codes import ErrorCode
-from algo_local.refusals import Invalid, Missing
+from algo_local.refusals import Invalid, Missing, StorageUnavailable
 from algo_local.trees import remove_abandoned, remove_tree
 
 if TYPE_CHECKING:
@@ -33,36 +38,108 @@ if TYPE_CHECKING:
 BRANCH = b"refs/heads/master"
 _SUBMODULE = 0o160000
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+_TRIES = 100
+"""How often a change is made anew because another machine was faster."""
+
+_T = TypeVar("_T")
+
+
+class Shared(Protocol):
+    """Where front ends on several machines find each other's repositories. All raise StorageUnavailable."""
+
+    def current(self, algorithm: str) -> str | None:
+        """The name of an algorithm's repository as it is now; None if it was never stored."""
+
+    def keep(self, repository: Path) -> str:
+        """Store a repository, and return the name that it has there. It is nobody's until `replace`."""
+
+    def replace(self, algorithm: str, before: str | None, name: str, stored_at: float) -> bool:
+        """Make what is stored the repository; False if another one than `before` is by now. Missing if it is gone."""
+
+    def fetch(self, name: str, draft: Path) -> bool:
+        """Make a repository of what is stored; False if that is not there."""
+
+    def drop(self, name: str) -> None:
+        """Remove what is nobody's."""
 
 
 class Repositories:
-    """The repositories below one directory, named by the ids of their algorithms."""
+    """The repositories below one directory, named by ids of algorithms; `shared` is what all machines have."""
 
-    def __init__(self, root: Path, registry: Registry, scms: Scms) -> None:
+    def __init__(self, root: Path, registry: Registry, scms: Scms, shared: Shared | None = None) -> None:
         self._root = root
         self._registry = registry
         self._scms = scms
+        self._shared = shared
 
-    def path(self, algorithm: Algorithm) -> Path:
+    def path(self, identifier: str) -> Path:
         """The path of an algorithm's repository, which need not exist."""
-        return self._root / f"{algorithm.id}.git"
+        return self._root / f"{identifier}.git"
 
     @contextmanager
-    def open(self, algorithm: Algorithm, *, changing: bool = False) -> Iterator[Repo]:
-        """The repository of an algorithm, with its first commit at least; with `changing`, others wait meanwhile."""
+    def open(self, algorithm: Algorithm) -> Iterator[Repo]:
+        """The repository of an algorithm to read from, with its first commit at least."""
         from dulwich.repo import Repo
 
-        path = self.path(algorithm)
-        if not path.is_dir():
-            self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with locked(self._lock(algorithm)):
+        path = self.path(algorithm.id)
+        if self._shared and not self._follows(algorithm.id, self._shared.current(algorithm.id)):
+            with self._locked(algorithm.id):
+                self._follow(self._shared, algorithm)
+        elif not path.is_dir():
+            with self._locked(algorithm.id):
                 if not path.is_dir():
-                    self._make(algorithm, path, self.origin(algorithm))
-        with locked(self._lock(algorithm)) if changing else nullcontext():
-            if changing:
+                    self._make(algorithm, path)
+        with Repo(str(path)) as repository:
+            yield repository
+
+    def change(self, algorithm: Algorithm, work: Callable[[Repo], _T]) -> _T:
+        """Have `work` change an algorithm's repository, and return what it returns; others wait meanwhile.
+
+        Where machines share repositories, it is repeated on the newer state if another machine was faster.
+
+        Raises:
+            StorageUnavailable: if the shared state cannot be used, or others change it all the time.
+            Missing: if the algorithm was deleted meanwhile.
+        """
+        from dulwich.repo import Repo
+
+        path = self.path(algorithm.id)
+        with self._locked(algorithm.id):
+            if self._shared:
+                return self._change_shared(self._shared, algorithm, work)
+            if path.is_dir():
                 _unlock(path)
+            else:
+                self._make(algorithm, path)
             with Repo(str(path)) as repository:
-                yield repository
+                return work(repository)
+
+    @contextmanager
+    def unchanged(self, identifier: str) -> Iterator[Path | None]:
+        """The repository of an algorithm, by its id, that nobody here changes within the block; None without one.
+
+        Raises:
+            StorageUnavailable: if the shared state cannot be used.
+        """
+        content = self._shared.current(identifier) if self._shared else None
+        if content is None and not self.path(identifier).is_dir():
+            yield None
+            return
+        with self._locked(identifier):
+            if self._shared:
+                self._fetch(self._shared, identifier)
+            yield self.path(identifier)
+
+    def share(self) -> None:
+        """Store the repositories that were made here before there was a place to share them, unless others did.
+
+        Raises:
+            StorageUnavailable: if they cannot be stored now; another call goes on.
+        """
+        for path in self._root.glob("*.git") if self._shared else ():
+            if not self._note(path.stem).exists() and (algorithm := self._registry.algorithm(path.stem)):
+                with self.open(algorithm):
+                    pass
 
     def commit(self, algorithm: Algorithm, entries: Iterable[TreeEntry], author: str, message: str) -> str:
         """Commit a tree and return the commit's id; an unchanged tree returns the newest commit's.
@@ -73,12 +150,16 @@ class Repositories:
         if self.origin(algorithm):
             message = "The sources of this algorithm are on another host: change them there"
             raise Invalid(message, ErrorCode.ONLY_INTERNAL_SCM_MAY_MODIFY_CODE)
-        with self.open(algorithm, changing=True) as repository:
+        given = list(entries)
+
+        def work(repository: Repo) -> str:
             parent = _head(repository)
-            tree = _store_tree(repository, entries)
+            tree = _store_tree(repository, given)
             if parent and _commit_of(repository, parent).tree == tree:
                 return parent.decode()
             return _add_commit(repository, tree, parent, author, message, time.time())
+
+        return self.change(algorithm, work)
 
     def origin(self, algorithm: Algorithm) -> Source | None:
         """The external source of an algorithm's repository, of which the local one is a copy; None without one."""
@@ -91,13 +172,12 @@ class Repositories:
             Invalid: if that fails.
         """
         origin = self.origin(algorithm)
-        if origin and self.path(algorithm).is_dir():
-            with self.open(algorithm, changing=True) as repository:
-                fetch(repository, origin)
+        if origin and self._exists(algorithm):
+            self.change(algorithm, lambda repository: fetch(repository, origin))
 
     def record(self, algorithm: Algorithm, source: Path, author: str, message: str) -> None:
         """Commit a source tree that was published from a directory, if the repository exists."""
-        if self.path(algorithm).is_dir() and not self.origin(algorithm):
+        if self._exists(algorithm) and not self.origin(algorithm):
             self.commit(algorithm, directory_entries(source), author, message)
 
     def newest(self, algorithm: Algorithm) -> str:
@@ -123,23 +203,121 @@ class Repositories:
     @contextmanager
     def checkout(self, algorithm: Algorithm, commit: str) -> Iterator[Path]:
         """A directory with the files of a commit, for as long as it is used. Missing if there is no such commit."""
-        with self.open(algorithm) as repository:
-            tree = _commit_of(repository, _known(repository, commit)).tree
-            remove_abandoned(self._root, ".checkout-*")
-            with tempfile.TemporaryDirectory(prefix=".checkout-", dir=self._root) as scratch:
-                directory = Path(scratch, algorithm.name)
-                _write_tree(repository, tree, directory)
-                yield directory
-
-    def _lock(self, algorithm: Algorithm) -> Path:
-        return self._root / f"{algorithm.id}.lock"
+        self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        remove_abandoned(self._root, ".checkout-*")
+        with tempfile.TemporaryDirectory(prefix=".checkout-", dir=self._root) as scratch:
+            directory = Path(scratch, algorithm.name)
+            with self.open(algorithm) as repository:
+                _write_tree(repository, _commit_of(repository, _known(repository, commit)).tree, directory)
+            yield directory
 
     def discard(self, algorithm: Algorithm) -> None:
         """Remove the repository of an algorithm that is deleted."""
-        remove_tree(self.path(algorithm))
-        self._lock(algorithm).unlink(missing_ok=True)
+        if self._shared and (name := self._noted(algorithm.id)):
+            self._shared.drop(name)
+        remove_tree(self.path(algorithm.id))
+        for path in (self._note(algorithm.id), self._lock(algorithm.id)):
+            path.unlink(missing_ok=True)
 
-    def _make(self, algorithm: Algorithm, path: Path, origin: Source | None) -> None:
+    def _exists(self, algorithm: Algorithm) -> bool:
+        return self.path(algorithm.id).is_dir() or bool(self._shared and self._shared.current(algorithm.id))
+
+    def _lock(self, identifier: str) -> Path:
+        return self._root / f"{identifier}.lock"
+
+    @contextmanager
+    def _locked(self, identifier: str) -> Iterator[None]:
+        self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with locked(self._lock(identifier)):
+            yield
+
+    # Of what machines share, each has a copy and a note with the name of the state that it is a copy of.
+
+    def _note(self, identifier: str) -> Path:
+        return self._root / f"{identifier}.shared"
+
+    def _noted(self, identifier: str) -> str | None:
+        try:
+            return self._note(identifier).read_bytes().decode("ascii", "replace")
+        except FileNotFoundError:
+            return None
+
+    def _follows(self, identifier: str, name: str | None) -> bool:
+        return name is not None and name == self._noted(identifier) and self.path(identifier).is_dir()
+
+    def _follow(self, shared: Shared, algorithm: Algorithm) -> str:
+        """Have the copy here be what is shared, which is made if nobody has; its name. The lock is held."""
+        path = self.path(algorithm.id)
+        while not (name := self._fetch(shared, algorithm.id)):
+            with self._draft() as draft:
+                if path.is_dir():
+                    copy_to(path, draft)
+                else:
+                    self._make(algorithm, draft)
+                self._take_effect(shared, algorithm.id, None, draft)
+        return name
+
+    def _fetch(self, shared: Shared, identifier: str) -> str | None:
+        """Have the copy here be what is shared; its name, or None if nothing is. The lock is held."""
+        before = None
+        while True:
+            name = shared.current(identifier)
+            if name is None or self._follows(identifier, name):
+                return name
+            with self._draft() as draft:
+                if shared.fetch(name, draft):
+                    self._bring(identifier, draft, name)
+                    return name
+            if name == before:
+                raise StorageUnavailable(
+                    f"The repository of an algorithm is not in the object store: {name}",
+                    "Restore it there, or the platform from a backup",
+                )
+            before = name
+
+    def _change_shared(self, shared: Shared, algorithm: Algorithm, work: Callable[[Repo], _T]) -> _T:
+        from dulwich.repo import Repo
+
+        for _ in range(_TRIES):
+            before = self._follow(shared, algorithm)
+            with self._draft() as draft:
+                copy_to(self.path(algorithm.id), draft)
+                branches = branches_of(draft)
+                with Repo(str(draft)) as repository:
+                    done = work(repository)
+                if branches_of(draft) == branches or self._take_effect(shared, algorithm.id, before, draft):
+                    return done
+        raise StorageUnavailable(
+            f"Others change the repository of {algorithm.owner}/{algorithm.name} all the time", "Try again in a moment"
+        )
+
+    def _take_effect(self, shared: Shared, identifier: str, before: str | None, draft: Path) -> bool:
+        """Make a draft the repository of all machines; False, and nothing has changed, if another one was faster."""
+        now = time.time()
+        name = shared.keep(draft)
+        if not shared.replace(identifier, before, name, now):
+            shared.drop(name)
+            return False
+        self._bring(identifier, draft, name)
+        if before:
+            shared.drop(before)
+        return True
+
+    def _bring(self, identifier: str, draft: Path, name: str) -> None:
+        self._note(identifier).unlink(missing_ok=True)
+        bring_to(self.path(identifier), draft)
+        with replacing(self._note(identifier), mode=0o600) as file:
+            file.write(name.encode("ascii"))
+
+    @contextmanager
+    def _draft(self) -> Iterator[Path]:
+        """The path of a repository that nobody has yet."""
+        remove_abandoned(self._root, ".draft-*")
+        with tempfile.TemporaryDirectory(prefix=".draft-", dir=self._root) as scratch:
+            yield Path(scratch, "bare")
+
+    def _make(self, algorithm: Algorithm, path: Path) -> None:
+        """Make a repository with its first commit. The lock is held."""
         from dulwich.refs import HEADREF, Ref
         from dulwich.repo import Repo
 
@@ -149,7 +327,7 @@ class Repositories:
             bare = unfinished / "bare"
             with Repo.init_bare(str(bare), mkdir=True) as repository:
                 repository.refs.set_symbolic_ref(HEADREF, Ref(BRANCH))
-                if origin:
+                if origin := self.origin(algorithm):
                     fetch(repository, origin)
                 else:
                     tree = _store_tree(repository, self._first_entries(algorithm))

@@ -11,17 +11,13 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from algo_local.algorithms.repository_files import is_content
 from algo_local.backups.manifest import Damaged
 from algo_local.backups.tables import is_component
 from algo_local.names import decode_file_name
 from algo_local.state import KEY_FILE
 
 FILE, PROGRAM, LINK = "file", "program", "link"
-
-GIT_FILES = re.compile(
-    r"HEAD|packed-refs|refs/.+|objects/[0-9a-f]{2}/[0-9a-f]{38}|objects/pack/pack-[0-9a-f]+\.(pack|idx|rev|bitmap)"
-)
-"""The files of a repository that are content: neither its settings nor programs that git would run."""
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _SIZES = {"data": 4, "algorithm-data": 6, "connectors": 2}
@@ -108,7 +104,7 @@ def _is_known(entry: Entry) -> bool:
     if entry.kind != FILE:
         return False
     if first == "repositories":
-        return len(rest) > 1 and rest[0].endswith(".git") and bool(GIT_FILES.fullmatch("/".join(rest[1:])))
+        return len(rest) > 1 and rest[0].endswith(".git") and is_content("/".join(rest[1:]))
     if entry.is_hosted:
         return len(rest) + 1 == _SIZES[first] and decode_file_name(rest[-1]) is not None
     return entry.path == KEY_FILE or (first == "connectors" and len(rest) == 1 and rest[0].endswith(".json"))

@@ -12,9 +12,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
-from algo_core.locks import locked
 from algo_local.algorithms.build import Build, BuildError
-from algo_local.backups.entries import FILE, GIT_FILES, LINK, PROGRAM
+from algo_local.algorithms.repository_files import is_content
+from algo_local.backups.entries import FILE, LINK, PROGRAM
 from algo_local.names import encode_file_name
 from algo_local.state import KEY_FILE
 
@@ -105,7 +105,7 @@ class Inventory:
         for name in self._named.sources:
             yield from self._tree(name)
         for identifier in self._named.algorithms:
-            yield from self._repository(f"repositories/{identifier}")
+            yield from self._repository(identifier)
         if self._with_secrets:
             for identifier in self._named.connectors:
                 yield from self._plain(f"connectors/{identifier}.json")
@@ -150,12 +150,11 @@ class Inventory:
             return
         yield from self._under(name, skip=lambda path: _COMPILED in path.split("/"))
 
-    def _repository(self, name: str) -> Iterator[Found]:
-        if not (self._root / f"{name}.git").is_dir():
-            return  # it is made when it is first asked for
-        with locked(self._root / f"{name}.lock"):
-            prefix = f"{name}.git/"
-            yield from self._under(f"{name}.git", skip=lambda path: not GIT_FILES.fullmatch(path[len(prefix) :]))
+    def _repository(self, identifier: str) -> Iterator[Found]:
+        with self._platform.repositories.unchanged(identifier) as path:
+            if path:  # or it is made when it is first asked for
+                prefix = str(path.relative_to(self._root))
+                yield from self._under(prefix, skip=lambda name: not is_content(name[len(prefix) + 1 :]))
 
     def _under(self, name: str, *, skip: Callable[[str], bool]) -> Iterator[Found]:
         pending = [name]

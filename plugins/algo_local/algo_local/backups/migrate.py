@@ -11,7 +11,7 @@ import hashlib
 import io
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
@@ -26,6 +26,7 @@ from algo_local.backups.placement import Placement
 from algo_local.backups.sorting import in_order
 from algo_local.backups.tables import KEYS, clear, is_untouched, lines_of, load
 from algo_local.data.opening import open_objects
+from algo_local.data.shared_repositories import name_all
 from algo_local.metadata.opening import open_database
 from algo_local.metadata.store import Metadata
 from algo_local.metadata.write_stop import allow_writes, stop_writes
@@ -139,9 +140,12 @@ class Migration:
                 last = _Pass(source, self._placement(source, Named.by(rows)), self, journal, turn, rows)
                 last.run()
                 running = _running(rows)
+                names = last.keep_repositories() if self._target.is_shared else {}
                 digest, count = _copy_rows(
-                    rows, None if self._shares_database else database, DirectoryStore(scratch / "rows")
+                    rows, None if self._shares_database else database, DirectoryStore(scratch / "rows"), names
                 )
+                if self._shares_database and self._target.metadata:
+                    name_all(rows, names)
             files, size = 0, 0
             for line in in_order(journal.lines(), scratch):
                 entry = entry_of(line)
@@ -233,6 +237,14 @@ class _Pass:
         self._note(entry if entry.is_hosted else replace(entry, md5=""), opened.identity)
         return True
 
+    def keep_repositories(self) -> dict[str, str]:
+        """Store all repositories in the object store of the target; their names there by the ids of algorithms."""
+        names: dict[str, str] = {}
+        for identifier in self.placement.named.algorithms:
+            self._keep_transaction()
+            names |= self.placement.keep_repository(identifier)
+        return names
+
     def _note(self, entry: Entry, identity: str) -> None:
         self._journal.put(entry, identity, self._turn)
         self._migration.tell(entry)
@@ -244,8 +256,13 @@ class _Pass:
             self._asked = time.monotonic()
 
 
-def _copy_rows(rows: Rows, database: Database | None, store: DirectoryStore) -> tuple[hashlib._Hash, int]:
-    """Copy all rows in one transaction, in which they are read again; the digest that they begin, and their number."""
+def _copy_rows(
+    rows: Rows, database: Database | None, store: DirectoryStore, repositories: Mapping[str, str]
+) -> tuple[hashlib._Hash, int]:
+    """Copy all rows in one transaction, in which they are read again; the digest that they begin, and their number.
+
+    `repositories` are the names of those in an object store, by the ids of algorithms.
+    """
     digest, parts = hashlib.sha256(), {}
     for table in KEYS:
         parts[table] = part = add_lines(store, in_order(lines_of(rows, table), store.scratch()))
@@ -260,6 +277,8 @@ def _copy_rows(rows: Rows, database: Database | None, store: DirectoryStore) -> 
                 rows.execute("SELECT 1").fetchall()
                 if add_lines(store, in_order(lines_of(new, table), store.scratch())) != part:
                     raise AlgoError(f"The rows of the table {table} are not what was copied", "Nothing was moved")
+            if repositories:
+                name_all(new, repositories)
     return digest, sum(part.lines for part in parts.values())
 
 

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 from algo_core.errors import NotFoundError
-from algo_core.files import replacing
+from algo_local.algorithms.repository_files import make_bare
 from algo_local.backups.archive import Hashing, Stored, copied
 from algo_local.backups.entries import PROGRAM, Entry
 from algo_local.backups.inventory import Named
 from algo_local.backups.manifest import Damaged
 from algo_local.data.objects import Objects
+from algo_local.data.shared_repositories import keep
 from algo_local.metadata.store import Metadata
 from algo_local.names import decode_file_name
 
@@ -96,6 +97,11 @@ class Placement:
             with suppress(FileNotFoundError):
                 os.unlink(self._root / path)
 
+    def keep_repository(self, algorithm: str) -> dict[str, str]:
+        """Store an algorithm's repository with the objects, if it has one; its name there by the algorithm's id."""
+        path = self._root / "repositories" / f"{algorithm}.git"
+        return {algorithm: keep(self._objects, path)} if path.is_dir() else {}
+
     def describe(self, metadata: Metadata, entries: Iterable[Entry]) -> None:
         """Remember digests and media types of files, as if they had been uploaded."""
         for entry in entries:
@@ -135,7 +141,7 @@ class Placement:
     def _put_plain(self, path: str, kind: str, content: bytes | BinaryIO, expected: Entry | None) -> Stored:
         place = self._root / path
         if path.startswith("repositories/"):
-            _make_repository(self._root.joinpath(*path.split("/")[:2]))
+            make_bare(self._root.joinpath(*path.split("/")[:2]))
         place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         mode = 0o600
         if path.startswith("sources/"):
@@ -177,12 +183,3 @@ def _is_hosted(path: str) -> bool:
 
 def _nowhere(block: bytes) -> None:
     pass
-
-
-def _make_repository(path: Path) -> None:
-    """Make an empty bare repository, with settings and without the programs that git would run."""
-    for part in ("objects/info", "objects/pack", "refs/heads", "refs/tags"):
-        (path / part).mkdir(parents=True, exist_ok=True, mode=0o700)
-    if not (path / "config").exists():
-        with replacing(path / "config", mode=0o600) as file:
-            file.write(b"[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n")

@@ -7,7 +7,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -22,6 +22,7 @@ from algo_local.backups.placement import Placement, check_content
 from algo_local.backups.tables import KEYS, clear, is_untouched, load, values_of
 from algo_local.data.directory import DirectoryObjects
 from algo_local.data.opening import open_objects
+from algo_local.data.shared_repositories import name_all
 from algo_local.execution.keeper import keeper_of
 from algo_local.metadata.database import Database, IntegrityError
 from algo_local.metadata.opening import open_database
@@ -270,8 +271,11 @@ class Restoration:
         placement = Placement(objects, self._root, named, self._root / DIRECTORY)
         placement.make_collections()
         self._place(contents, placement)
+        names: dict[str, str] = {}
+        for identifier in named.algorithms if self._state.is_shared else ():
+            names |= placement.keep_repository(identifier)
         with contextlib.closing(open_database(self._state)) as database:
-            insert_rows(contents, database)
+            insert_rows(contents, database, names)
             placement.describe(Metadata(database), contents.entries())
 
     def _place(self, contents: Contents, placement: Placement) -> None:
@@ -333,13 +337,18 @@ def _begin(new: Path, contents: Contents) -> None:
             file.write(wanted)
 
 
-def insert_rows(contents: Contents, database: Database) -> None:
-    """Replace all rows of a database, in one transaction. Damaged if they do not fit together."""
+def insert_rows(contents: Contents, database: Database, repositories: Mapping[str, str] | None = None) -> None:
+    """Replace all rows of a database, in one transaction. Damaged if they do not fit together.
+
+    `repositories` are the names of those in an object store, by the ids of algorithms.
+    """
     try:
         with database.write(to_disk=True) as rows:
             clear(rows)
             for table in KEYS:
                 load(rows, table, contents.rows(table))
+            if repositories:
+                name_all(rows, repositories)
     except (IntegrityError, OverflowError, UnicodeEncodeError) as error:
         raise Damaged(f"The rows of the backup do not fit together: {error}") from None
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from algo_core.errors import AlgoError
-from algo_local.algorithms.build import Build, BuildError
+from algo_local.algorithms.build import Build
 from algo_local.callers import CallContext
 from algo_local.execution.crashes import Crashes
 from algo_local.execution.executor import Description, Endpoint
@@ -203,6 +203,11 @@ class LocalPool:
                 return False
             self._decide(call, SHUTTING_DOWN)
         return True
+
+    def knows(self, request_id: str) -> bool:
+        """Whether a call waits for a worker, or has one."""
+        with self._lock:
+            return request_id in self._calls
 
     def context_of(self, token: str) -> CallContext | None:
         """The call that the worker with this token (its `ALGORITHMIA_API_KEY`) serves now; None if it serves none."""
@@ -612,13 +617,10 @@ class LocalPool:
 
 
 def _may_repeat(build: Build) -> bool:
-    """Whether a call may run twice, as its `algorithmia.conf` says."""
-    from algo_local.algorithms.configuration import read_configuration
+    """Whether a call may run twice."""
+    from algo_local.algorithms.configuration import is_idempotent
 
-    try:
-        return read_configuration(build.source).idempotent
-    except BuildError:  # published before that was checked
-        return False
+    return is_idempotent(build.source)
 
 
 def _new_token() -> str:

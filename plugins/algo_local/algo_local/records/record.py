@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from algo_local.execution.payload import ContentType, Failure
+from algo_local.records.resumption import IDEMPOTENT
 
 QUEUED, RUNNING, DONE, FAILED, CANCELLED, LOST = "queued", "running", "done", "failed", "cancelled", "lost"
 STATES = (QUEUED, RUNNING, DONE, FAILED, CANCELLED, LOST)
@@ -24,6 +25,10 @@ CUT_SHORT_FAILURE = Failure(
     "The platform ended while the call ran; how far that got is not known", "SystemError", ended="lost"
 )
 """The answer of a call whose platform died while it ran."""
+
+CANCELLED_FAILURE = Failure("The call was cancelled", "SystemError", ended="cancelled")
+CANCELLED_ERROR = json.dumps((CANCELLED_FAILURE.message, CANCELLED_FAILURE.error_type, None))
+"""That failure in a row."""
 
 
 def digest_of(data: bytes) -> str:
@@ -96,6 +101,8 @@ class Record:
     kept if this call is lost before it runs, and the next one with the key is made."""
     insights: str = ""
     """What it reported about itself, as JSON: a list of names and values; empty if it did not."""
+    resumption: str = ""
+    """How another process can execute it (`Resumption.text`); empty if none is to."""
 
     @property
     def is_finished(self) -> bool:
@@ -106,6 +113,11 @@ class Record:
     def may_have_run(self) -> bool:
         """Whether it, or a call with its key that was lost before it, was given to a worker."""
         return self.started_at is not None or bool(self.repeats)
+
+    @property
+    def may_resume(self) -> bool:
+        """Whether the next server may execute it, as it was interrupted now."""
+        return bool(self.resumption) and (self.started_at is None or IDEMPOTENT in self.resumption)
 
     @property
     def reported(self) -> list[tuple[str, object]]:

@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from algo_core.errors import AlgoError, NotFoundError
+from algo_core.errors import AlgoError, NotFoundError, PlatformError
 from algo_local.records import rows as table
 from algo_local.records.journal import Journal
 from algo_local.records.limits import Retention
@@ -52,6 +52,10 @@ class KeyTaken(Exception):
         self.record = record
 
 
+class TakenOver(PlatformError):
+    """A call is not executed here, since another server does so."""
+
+
 class Input(NamedTuple):
     """A call's input as it arrived."""
 
@@ -82,14 +86,19 @@ class Live:
     def started(self, worker: str) -> None:
         """Record that a worker has taken it. With an idempotency key, that is on record when this returns.
 
+        Of one that another process would execute again without that, it is on the disk.
+
         Raises:
             StorageUnavailable: if it cannot be written; the call must not be executed then.
         """
         self.record.started(worker, time.time())
         self.is_changed = True
-        if self.record.key is not None:
+        if self.record.key is not None or self.record.resumption:
             try:
-                self._recorder.write(self)
+                if self.record.resumption:
+                    self._recorder.start(self)
+                else:
+                    self._recorder.write(self)
             except AlgoError:
                 self.record.not_started()
                 raise
@@ -101,6 +110,15 @@ class Live:
             del self._printed[: max(0, len(self._printed) - self._recorder.retention.content)]
             self.record.printed = self._printed.decode("utf-8", "replace")
             self.is_changed = True
+
+    @property
+    def is_claimed(self) -> bool:
+        """Whether `started` may refuse: then the worker must not get it before."""
+        return self.record.key is not None or bool(self.record.resumption)
+
+    def left(self) -> None:
+        """Leave it to the next server, as this one ends before it was executed."""
+        self._recorder.leave(self)
 
     def finished(self, answer: Answer) -> None:
         """Note what came of it. Once this returns, the answer of a call with an idempotency key is on record.
@@ -221,6 +239,7 @@ class Recorder:
             taken = self._journal.change(claim, to_disk=record.is_void)
         if taken:
             raise KeyTaken(taken)
+        live.is_changed = False
         # Not before: a row with a key that another call has cannot be written.
         with self._lock:
             self._live[record.id] = live
@@ -253,6 +272,57 @@ class Recorder:
             live.record.insights = text
             live.is_changed = True
         return True
+
+    # Calls that one process accepts, and the next one runs
+
+    def left_over(self, limit: int) -> list[Record]:
+        """The first calls that wait for a server, since the process that had accepted them has ended."""
+        self._mark_lost()
+        found: list[Record] = self._journal.read(lambda rows: table.left_over(rows, limit))
+        return found
+
+    def take_over(self, records: Sequence[Record]) -> list[Live]:
+        """Have calls that wait for a server be those of this process, but for those that another one has taken.
+
+        Raises:
+            StorageUnavailable: if that cannot be written.
+        """
+        identifiers = [record.id for record in records]
+        taken = self._journal.change(lambda rows: table.take_over(rows, identifiers, self._presence.name))
+        lives = [Live(self, record, FULL) for record in records if record.id in taken]
+        with self._lock:
+            for live in lives:
+                live.record.platform, live.is_changed = self._presence.name, False
+                self._live[live.record.id] = live
+        self._tick()
+        return lives
+
+    def start(self, live: Live) -> None:
+        """Put on the disk that a worker takes a call, which no server executes any more after that.
+
+        Raises:
+            TakenOver: if another server does, since this process was taken for ended while it could not be seen.
+            StorageUnavailable: if it cannot be written.
+        """
+        name = self._presence.name
+        if not self._journal.change(lambda rows: table.start(rows, live.record, name), to_disk=True):
+            live.level = NONE  # its row is that of the other one
+            raise TakenOver("Another server executes the call")
+        live.is_changed = False
+
+    def leave(self, live: Live) -> None:
+        """See `Live.left`. Where that cannot be written, it comes about as this process is found to have ended."""
+        try:
+            with contextlib.suppress(StorageUnavailable):
+                self._journal.change(lambda rows: table.leave(rows, live.record.id))
+        finally:
+            self._forget(live)
+
+    def _forget(self, live: Live) -> None:
+        with self._lock:
+            self._live.pop(live.record.id, None)
+            if live.ended:
+                live.ended.set()
 
     # Calls that one process records and another one runs
 
@@ -307,10 +377,7 @@ class Recorder:
                         self._journal.change(lambda rows: None)
                 self._tick()
         finally:
-            with self._lock:
-                self._live.pop(record.id, None)
-                if live.ended:
-                    live.ended.set()
+            self._forget(live)
 
     def _made(self, record: Record, given: Input, level: str) -> Live:
         record.platform = self._presence.name
@@ -440,7 +507,7 @@ class Recorder:
                     live.contents = {}
 
     def _is_dead(self, record: Record) -> bool:
-        return not record.is_finished and not self._presence.is_alive(record.platform)
+        return bool(record.platform) and not record.is_finished and not self._presence.is_alive(record.platform)
 
     def _mark_lost(self) -> None:
         def others(rows: Rows) -> list[str]:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from algo_local.records.limits import ROW_BYTES, Retention
-from algo_local.records.record import LOST, STATES, Content, Record
+from algo_local.records.record import CANCELLED, CANCELLED_ERROR, LOST, STATES, Content, Record
+from algo_local.records.resumption import IDEMPOTENT, ONLY_ONCE
 
 if TYPE_CHECKING:
     from algo_local.metadata.database import Rows
@@ -16,7 +17,7 @@ COLUMNS = (
     *("id", "account", "algorithm", "owner", "name", "version", "created_at", "state", "parent", "is_void"),
     *("platform", "worker", "started_at", "finished_at", "duration", "input_type", "input_size", "input_digest"),
     *("output_type", "output_size", "output_digest", "printed", "error", "idempotency_key", "key_digest"),
-    *("repeats", "insights"),
+    *("repeats", "insights", "resumption"),
 )
 """Those of a row, in order."""
 
@@ -75,6 +76,7 @@ def row_of(record: Record) -> Row:
         *((given.content_type, given.size, given.digest) if given else (None, None, None)),
         *((came.content_type, came.size, came.digest) if came else (None, None, None)),
         *(record.printed, record.error, record.key, record.key_digest, record.repeats, record.insights),
+        record.resumption,
     )
 
 
@@ -181,18 +183,60 @@ def content(rows: Rows, digest: str) -> bytes | None:
 
 
 def platforms_of_unfinished(rows: Rows) -> list[str]:
-    """The processes named by unfinished calls."""
-    return [row[0] for row in rows.execute(f"SELECT DISTINCT platform FROM requests WHERE {_UNFINISHED}")]
+    """The processes named by unfinished calls; those that wait for a server name none."""
+    query = f"SELECT DISTINCT platform FROM requests WHERE {_UNFINISHED}"
+    return [row[0] for row in rows.execute(query) if row[0]]
 
 
 def mark_lost(rows: Rows, platforms: Iterable[str]) -> None:
-    """Mark all unfinished calls of these processes as lost."""
+    """Mark all unfinished calls of these processes as lost, except for those that the next server can execute."""
+    platforms = list(platforms)
+    for platform in platforms:
+        _leave(rows, "platform = ?", platform)
     query = f"UPDATE requests SET state = ?, finished_at = ? WHERE platform = ? AND {_UNFINISHED}"
     rows.executemany(query, [(LOST, time.time(), platform) for platform in platforms])
 
 
+def leave(rows: Rows, identifier: str) -> None:
+    """Leave a call, if it can be executed, to the next server."""
+    _leave(rows, "id = ?", identifier)
+
+
+def _leave(rows: Rows, condition: str, value: str) -> None:
+    """Have calls wait for a server that no worker has taken, or that may run twice; these once more at most."""
+    where = f"WHERE {condition} AND {_UNFINISHED} AND resumption != '' AND cancel = 0"
+    rows.execute(f"UPDATE requests SET platform = '' {where} AND state = 'queued'", (value,))
+    rows.execute(
+        "UPDATE requests SET platform = '', state = 'queued', worker = '', started_at = NULL, printed = '',"
+        f" resumption = replace(resumption, ?, ?) {where} AND state = 'running' AND resumption LIKE ?",
+        (IDEMPOTENT, ONLY_ONCE, value, f"%{IDEMPOTENT}%"),
+    )
+
+
+def left_over(rows: Rows, limit: int) -> list[Record]:
+    """The calls that wait for a server, the first ones first."""
+    query = f"{_SELECT} WHERE platform = '' AND {_UNFINISHED} ORDER BY created_at, id LIMIT ?"
+    return [record_of(row) for row in rows.execute(query, (limit,))]
+
+
+def take_over(rows: Rows, identifiers: Sequence[str], platform: str) -> set[str]:
+    """Have calls that wait for a server be those of a process; returns those that no other one has taken."""
+    query = f"UPDATE requests SET platform = ? WHERE id = ? AND platform = '' AND {_UNFINISHED}"
+    return {identifier for identifier in identifiers if rows.execute(query, (platform, identifier)).rowcount}
+
+
+def start(rows: Rows, record: Record, platform: str) -> bool:
+    """Have a call of a process be running; False if it is no more that process's."""
+    query = f"UPDATE requests SET state = ?, worker = ?, started_at = ? WHERE id = ? AND platform = ? AND {_UNFINISHED}"
+    return bool(rows.execute(query, (record.state, record.worker, record.started_at, record.id, platform)).rowcount)
+
+
 def ask_to_cancel(rows: Rows, identifier: str) -> None:
-    """Ask the process that runs a call to cancel it."""
+    """Ask the process that runs a call to cancel it; one that waits for a server is cancelled at once."""
+    rows.execute(
+        f"UPDATE requests SET state = ?, finished_at = ?, error = ? WHERE id = ? AND platform = '' AND {_UNFINISHED}",
+        (CANCELLED, time.time(), CANCELLED_ERROR, identifier),
+    )
     rows.execute(f"UPDATE requests SET cancel = 1 WHERE id = ? AND {_UNFINISHED}", (identifier,))
 
 
@@ -238,7 +282,8 @@ def sweep(rows: Rows, retention: Retention, now: float) -> None:
 
 
 def _forget_before(rows: Rows, moment: float) -> None:
-    rows.execute(f"DELETE FROM requests WHERE {BY_TIME} AND created_at < ? AND NOT {_UNFINISHED}", (moment,))
+    ended = f"(NOT {_UNFINISHED} OR platform = '')"
+    rows.execute(f"DELETE FROM requests WHERE {BY_TIME} AND created_at < ? AND {ended}", (moment,))
     rows.execute("DELETE FROM request_webhooks WHERE NOT EXISTS (SELECT 1 FROM requests WHERE id = request)")
     # Contents are at least as young as the youngest call that has them.
     rows.execute("DELETE FROM request_contents WHERE used_at < ?", (moment,))

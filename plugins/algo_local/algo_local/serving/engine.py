@@ -90,7 +90,7 @@ def run_engine(
         AlgoError: if the platform's state cannot be used, or the executor not be started.
     """
     log = Log(say)
-    platform.is_public = is_public
+    platform.is_public, platform.is_served = is_public, True
     monitoring = Monitoring(platform, _processes)
     platform.records.observers += [monitoring.observe, *([on_call] if on_call else [])]
     platform.records.tell = log

@@ -1,4 +1,4 @@
-"""Makes the scheduled calls of accounts while the platform is served."""
+"""Makes the scheduled calls of accounts while the platform is served, and those that an ended server has accepted."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from algo_core.errors import AlgoError
 from algo_local.web.handlers.account_calls import begin_call
 from algo_local.web.http import ApiError
+from algo_local.web.resumption import take_up
 
 if TYPE_CHECKING:
     from algo_local.metadata.schedules import Schedule
@@ -47,6 +48,7 @@ class Clock:
         while not self._ended.wait(pause):
             pause = POLL_SECONDS
             with contextlib.suppress(AlgoError):  # a database that is busy or full is asked again
+                take_up(self._platform)
                 call_due(self._platform, self._on_failure)
                 if moment := self._platform.schedules.next_moment():
                     pause = min(POLL_SECONDS, max(0.0, moment - time.time()))

@@ -62,6 +62,7 @@ def serve_until_signal(
     listener = listen(host, port)
     try:
         platform.is_public = not ip_address(listener.getsockname()[0]).is_loopback
+        platform.is_served = True
         account = platform.account  # a state that cannot be used is found before anybody connects
         platform.ensure_key()
         monitoring = Monitoring(platform)
@@ -94,6 +95,7 @@ def serve_until_signal(
         # Calls under way are ended first, since the server waits for those who wait for them.
         platform.executor.close()
         server.stop()
+        platform.end_background()
         platform.close()
 
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import base64
 import binascii
+import io
 import re
 import tempfile
 import threading
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -27,6 +28,7 @@ from algo_local.web.routing import Route
 if TYPE_CHECKING:
     from dulwich.repo import Repo
 
+    from algo_local.algorithms.registry import Algorithm
     from algo_local.platform import Platform
 
 PREFIX = "/git/"
@@ -49,7 +51,7 @@ def answer(platform: Platform, request: Request, *, trusted: bool, address: str)
     with tempfile.TemporaryFile() as empty, _given(request, empty, is_question) as given:
         made = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - handed to the response
         try:
-            _serve(context, service, given, made.write, is_question=is_question)
+            _serve(context, service, given, made, is_question=is_question)
         except BaseException:
             made.close()
             raise
@@ -123,36 +125,53 @@ def _as_it_is(block: bytes, most: int) -> bytes:
     return block
 
 
-def _serve(
-    context: RequestContext, service: str, given: BinaryIO, write: Callable[[bytes], int | None], *, is_question: bool
-) -> None:
+def _serve(context: RequestContext, service: str, given: BinaryIO, made: io.FileIO, *, is_question: bool) -> None:
+    repositories, algorithm = context.platform.repositories, context.algorithm
+    if service == "git-upload-pack":
+        with repositories.open(algorithm) as repository:
+            _handle(repository, service, given, made, is_question=is_question)
+        return
+    context.platform.check_writable()
+    if repositories.origin(algorithm):
+        message = "The sources of this algorithm are on another host: push there"
+        raise ApiError(403, message, ErrorCode.ONLY_INTERNAL_SCM_MAY_MODIFY_CODE)
+    if is_question:
+        with repositories.open(algorithm) as repository:
+            _handle(repository, service, given, made, is_question=True)
+        return
+
+    def receive(repository: Repo) -> str:
+        received = _Received(algorithm, repository)
+        repository.hooks.clear()
+        repository.hooks["update"] = _Update(repository)  # type: ignore[assignment]  # it does what theirs do
+        repository.hooks["post-receive"] = received  # type: ignore[assignment]
+        given.seek(0)
+        made.seek(0)
+        made.truncate()
+        _handle(repository, service, given, made, is_question=False)
+        return received.commit
+
+    if commit := repositories.change(algorithm, receive):
+        _build(context, commit)
+
+
+def _handle(repository: Repo, service: str, given: BinaryIO, made: io.FileIO, *, is_question: bool) -> None:
+    """Have dulwich answer a request on a repository. ApiError if it is none."""
     from dulwich.errors import GitProtocolError, ObjectFormatException
     from dulwich.protocol import ReceivableProtocol
     from dulwich.server import BackendRepo, DictBackend, ReceivePackHandler, UploadPackHandler
 
-    repositories, algorithm = context.platform.repositories, context.algorithm
-    is_push = service == "git-receive-pack"
-    if is_push:
-        context.platform.check_writable()
-    if is_push and repositories.origin(algorithm):
-        message = "The sources of this algorithm are on another host: push there"
-        raise ApiError(403, message, ErrorCode.ONLY_INTERNAL_SCM_MAY_MODIFY_CODE)
-    kind = ReceivePackHandler if is_push else UploadPackHandler
-    with repositories.open(algorithm, changing=is_push and not is_question) as repository:
-        if is_push:
-            repository.hooks.clear()
-            repository.hooks["update"] = _Update(repository)  # type: ignore[assignment]  # it does what theirs do
-            repository.hooks["post-receive"] = _Received(context, repository)  # type: ignore[assignment]
-        protocol = ReceivableProtocol(given.read, write)
-        only: dict[str, BackendRepo] = {"/": repository}
-        handler: Any = kind(DictBackend(only), ["/"], protocol, stateless_rpc=True, advertise_refs=is_question)
-        if is_question:
-            protocol.write_pkt_line(f"# service={service}\n".encode())
-            protocol.write_pkt_line(None)
-        try:
-            handler.handle()
-        except (GitProtocolError, ObjectFormatException, AssertionError, KeyError, ValueError) as error:
-            raise ApiError(400, f"Not what git sends: {error}", ErrorCode.INVALID_REQUEST) from None
+    kind = ReceivePackHandler if service == "git-receive-pack" else UploadPackHandler
+    protocol = ReceivableProtocol(given.read, made.write)
+    only: dict[str, BackendRepo] = {"/": repository}
+    handler: Any = kind(DictBackend(only), ["/"], protocol, stateless_rpc=True, advertise_refs=is_question)
+    if is_question:
+        protocol.write_pkt_line(f"# service={service}\n".encode())
+        protocol.write_pkt_line(None)
+    try:
+        handler.handle()
+    except (GitProtocolError, ObjectFormatException, AssertionError, KeyError, ValueError) as error:
+        raise ApiError(400, f"Not what git sends: {error}", ErrorCode.INVALID_REQUEST) from None
 
 
 class _Update:
@@ -193,33 +212,39 @@ class _Update:
 
 
 class _Received:
-    """Starts a build when the default branch has a new commit."""
+    """Hook that notes a new commit of the default branch, which is built when the push has taken effect."""
 
-    def __init__(self, context: RequestContext, repository: Repo) -> None:
-        self._context = context
+    def __init__(self, algorithm: Algorithm, repository: Repo) -> None:
+        self._algorithm = algorithm
         self._repository = repository
+        self.commit = ""
+        """The commit, or nothing."""
 
     def execute(self, changed: list[tuple[bytes, bytes, bytes]]) -> bytes:
         """Messages to the user who pushes."""
         from dulwich.refs import HEADREF
 
         branch = self._repository.refs.follow(HEADREF)[0][-1]
-        commit = next((new.decode() for _, new, name in changed if name == branch), "")
-        if not commit:
+        self.commit = next((new.decode() for _, new, name in changed if name == branch), "")
+        if not self.commit:
             return b""
-        platform, algorithm = self._context.platform, self._context.algorithm
-        begun = threading.Event()
-
-        def build() -> None:
-            try:
-                with suppress(AlgoError):  # it has been deleted meanwhile; what fails to build says so in its log
-                    platform.compiler.compile(algorithm, commit, on_begin=begun.set)
-            finally:
-                begun.set()
-
-        platform.in_background(build)
-        begun.wait(_BEGIN_SECONDS)
+        name = f"{self._algorithm.owner}/{self._algorithm.name}"
         return (
-            f"Building {algorithm.owner}/{algorithm.name} {commit[:12]}; its log is shown by:\n"
-            f"  algo builds logs {algorithm.owner}/{algorithm.name} --follow\n"
+            f"Building {name} {self.commit[:12]}; its log is shown by:\n  algo builds logs {name} --follow\n"
         ).encode()
+
+
+def _build(context: RequestContext, commit: str) -> None:
+    """Begin to build a commit; this front end builds what was pushed to it."""
+    platform, algorithm = context.platform, context.algorithm
+    begun = threading.Event()
+
+    def build() -> None:
+        try:
+            with suppress(AlgoError):  # it has been deleted meanwhile; what fails to build says so in its log
+                platform.compiler.compile(algorithm, commit, on_begin=begun.set)
+        finally:
+            begun.set()
+
+    platform.in_background(build)
+    begun.wait(_BEGIN_SECONDS)

@@ -30,7 +30,7 @@ MIGRATION_LOCK = 0x616C676F_00000001
 WAIT_SECONDS = 900
 """Seconds for which a start waits for another one that migrates."""
 
-OWN_TABLES = frozenset({VERSION_TABLE, "changes", "writers", "front_ends"})
+OWN_TABLES = frozenset({VERSION_TABLE, "changes", "writers", "front_ends", "repositories", "builders"})
 """Tables that exist on a server only."""
 
 _EXPECTED = frozenset(

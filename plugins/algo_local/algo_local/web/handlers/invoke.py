@@ -21,10 +21,10 @@ from algo_local.algorithms.visibility import reads_source
 from algo_local.callers import CallContext, Caller
 from algo_local.error_codes import ErrorCode
 from algo_local.execution.executor import Notice
-from algo_local.execution.payload import Failure, Outcome, Payload
+from algo_local.execution.payload import SHUTTING_DOWN, Failure, Outcome, Payload
 from algo_local.records.record import FULL, LOST, LOST_FAILURE, NONE, Answer, Record, digest_of
 from algo_local.records.recorder import Input, KeyTaken
-from algo_local.refusals import TooManyCalls
+from algo_local.refusals import StorageUnavailable, TooManyCalls
 from algo_local.web.answers import answer_of, raw, wrapped
 from algo_local.web.http import ApiError, Request, Response, json_response
 from algo_local.web.limits import DEFAULT_SECONDS, DEPTH, INPUT_BYTES, MAX_SECONDS
@@ -60,8 +60,8 @@ _INTERRUPTED = Answer(None, b"", LOST_FAILURE, 0.0, "")
 
 
 @dataclass(slots=True)
-class _Call:
-    """An invocation that is ready to run. It is made for each request, which `frozen` would double the cost of."""
+class Invocation:
+    """A call that is ready to run. It is made for each request, which `frozen` would double the cost of."""
 
     platform: Platform
     caller: Caller
@@ -97,19 +97,37 @@ class _Call:
             key_digest=digest_of(b"\n".join((algorithm.id.encode(), self.payload.content_type.encode(), self.body)))
             if self.key
             else "",
+            resumption=self._resumption(),
         )
+
+    def _resumption(self) -> str:
+        """How the next server can execute it, if this one ends before it has."""
+        is_kept = self.version.algorithm.request_records == FULL and self.execute is None
+        if not self.platform.is_served or self.output != "void" or not is_kept:
+            return ""
+        from algo_local.algorithms.configuration import is_idempotent
+        from algo_local.records.resumption import Resumption
+
+        context, is_safe = self.context, is_idempotent(self.version.build.source)
+        asked = (context.caller, context.depth, self.timeout, context.keeps_insights, self.may_repeat, is_safe)
+        return Resumption(*asked).text
 
     def run(self, live: Live) -> Answer:
         """Run it and record the outcome; a session that began with it ends with it."""
-        answer = _INTERRUPTED
+        answer, is_left = _INTERRUPTED, False
         try:
-            answer = answer_of(self._named(fitting(self.version.build, self._executed(live))))
+            outcome = self._executed(live)
+            is_left = outcome.failure == SHUTTING_DOWN and live.record.may_resume
+            answer = answer_of(self._named(fitting(self.version.build, outcome)))
         except AlgoError as error:
             failure = Failure(error.message, "SystemError", ended="lost")
             answer = replace(_INTERRUPTED, failure=failure)
             raise
         finally:
-            live.finished(answer)
+            if is_left:
+                live.left()
+            else:
+                live.finished(answer)
         return answer
 
     def _named(self, outcome: Outcome) -> Outcome:
@@ -131,10 +149,10 @@ class _Call:
                         self.payload,
                         timeout=deadline - time.monotonic(),
                         context=self.context,
-                        on_start=live.started if live.record.key else Notice(live.started),
+                        on_start=live.started if live.is_claimed else Notice(live.started),
                         on_output=live.printed,
                     )
-                except TooManyCalls:
+                except (TooManyCalls, StorageUnavailable):
                     if not live.record.is_void or time.monotonic() + QUEUE_SECONDS >= deadline:
                         raise
                 time.sleep(QUEUE_SECONDS)  # its client has been told that it was accepted
@@ -198,7 +216,7 @@ def call_version(
         _check_input(version, payload)
         webhook = _webhook(platform, caller, request, version, f"{address}/v1/requests/{call_context.request_id}")
         asked = (_timeout(request), call_context, output, key, _may_repeat(request), webhook)
-        call = _Call(platform, caller, version, payload, body, *asked, execute)
+        call = Invocation(platform, caller, version, payload, body, *asked, execute)
         response = _answered(call, request, slot, received)
     if key:
         response.headers[IDEMPOTENCY_KEY] = key
@@ -217,7 +235,7 @@ def _check_input(version: Version, payload: Payload) -> None:
         _refuse(f"it does not fit the schema of {name}: {found.told('input')}")
 
 
-def _answered(call: _Call, request: Request, slot: ExitStack, received: float) -> Response:
+def _answered(call: Invocation, request: Request, slot: ExitStack, received: float) -> Response:
     records, record, level = call.platform.records, call.record(), call.version.algorithm.request_records
     given = Input(call.payload.content_type, call.body)
     while True:
@@ -233,14 +251,14 @@ def _answered(call: _Call, request: Request, slot: ExitStack, received: float) -
                 return response
             continue  # it was lost meanwhile
         if record.is_void:
-            _start_void(call, live, slot.pop_all())
+            start_void(call, live, slot.pop_all())
             if call.webhook:
                 call.platform.webhooks.start()
             return _repeating(_void(record.id, call.webhook), record)
         return _repeating(_response(call, request, call.run(live), record.id, received), record)
 
 
-def _response(call: _Call, request: Request, answer: Answer, request_id: str, received: float) -> Response:
+def _response(call: Invocation, request: Request, answer: Answer, request_id: str, received: float) -> Response:
     if call.output == "raw":
         return raw(answer)
     algorithm = call.version.algorithm
@@ -254,7 +272,7 @@ def _void(request_id: str, webhook: Webhook | None = None) -> Response:
     return json_response({"async": "void", "request_id": request_id, **notify})
 
 
-def _repeated(call: _Call, request: Request, first: Record, received: float, digest: str) -> Response | None:
+def _repeated(call: Invocation, request: Request, first: Record, received: float, digest: str) -> Response | None:
     """The answer of the call that was made with this idempotency key before; None if it was lost.
 
     Raises:
@@ -368,7 +386,7 @@ def _payload(request: Request) -> tuple[Payload, bytes]:
     if encoding not in {"", "identity"} and (encoding, content_type) != ("base64", "application/octet-stream"):
         _refuse(f"bad request: Unexpected ContentEncoding {encoding!r}")
     if content_type == "application/json":
-        return Payload("json", _parse_json(body)), body
+        return Payload("json", parse_json(body)), body
     if content_type == "application/octet-stream":
         body = _decode_base64(body) if encoding == "base64" else body
         return Payload("binary", body), body
@@ -380,7 +398,8 @@ def _payload(request: Request) -> tuple[Payload, bytes]:
     raise ApiError(415, f"{_INPUT}bad request: unsupported Content-Type '{content_type}'", ErrorCode.INVALID_REQUEST)
 
 
-def _parse_json(body: bytes) -> Any:
+def parse_json(body: bytes) -> Any:
+    """The value of an input of JSON. ApiError if it is none."""
     try:
         return _JSON.decode(body.decode(json.detect_encoding(body), "surrogatepass"))
     except (ValueError, RecursionError) as error:
@@ -406,7 +425,7 @@ def _refuse(reason: str) -> NoReturn:
     raise ApiError(400, _INPUT + reason, ErrorCode.INVALID_REQUEST)
 
 
-def _start_void(call: _Call, live: Live, slot: ExitStack) -> None:
+def start_void(call: Invocation, live: Live, slot: ExitStack) -> None:
     """Run a call in the background; `slot` is given back when it is done."""
 
     def work() -> None:
