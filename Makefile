@@ -13,7 +13,7 @@ READY := $(VENV)/.ready
 CLUSTER := $(VENV)/cluster
 TESTED_WITH := bash zsh fish bwrap git npm
 SUDO = $(if $(filter-out 0,$(shell id -u)),sudo)
-PARALLEL := --numprocesses auto --maxprocesses 8 --dist worksteal
+PARALLEL := --numprocesses auto --maxprocesses 8 --dist worksteal --reruns 1
 INPUTS := pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml)
 
 .PHONY: help setup demo test test-cluster test-deps lint format docs changelog wheels clean benchmarks benchmarks-transfer

@@ -295,7 +295,13 @@ class Platform:
         """The builds of all algorithms, whatever came of them."""
         from algo_local.algorithms.builds import Builds
 
-        return Builds(self.database, self.root / "repositories")
+        directory = self.root / "repositories"
+        leases = None
+        if self.state.metadata:
+            from algo_local.algorithms.build_leases import BuildLeases
+
+            leases = BuildLeases(self.database, directory)
+        return Builds(self.database, directory, leases)
 
     @_Part
     def repositories(self) -> Repositories:

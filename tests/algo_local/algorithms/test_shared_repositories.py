@@ -16,12 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.postgresql import PostgresqlServer
+from support.machines import Machines
 from support.programs import needs
 from support.stores import Store
 
 from algo_local.algorithms import repositories as repositories_module
-from algo_local.algorithms.lifecycle import create
 from algo_local.algorithms.registry import Algorithm
 from algo_local.algorithms.repository_files import bring_to, content_of, copy_to, make_bare
 from algo_local.algorithms.source_trees.archives import FILE, TreeEntry
@@ -33,48 +32,13 @@ from algo_local.data.incoming import Incoming
 from algo_local.data.shared_repositories import REPOSITORIES, SharedRepositories
 from algo_local.data.store import StoreObjects
 from algo_local.metadata.write_stop import allow_writes, stop_writes
-from algo_local.opening import open_platform
 from algo_local.platform import Platform
 from algo_local.pruning import Pruning
 from algo_local.refusals import Missing, StorageUnavailable
 from algo_local.retirement import delete_algorithm
 from algo_local.serving.listener import listen
 from algo_local.serving.server import Server
-from algo_local.state import State
 from algo_local.web.app import Application
-
-SETTINGS = {"source_visibility": "closed", "license": "apl"}
-Machine = Callable[..., Platform]
-
-
-@pytest.fixture
-def machine_at(postgresql: PostgresqlServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
-    """The platform of a machine with a directory of its own: `machine_at("one")`."""
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("LOGNAME", "jane")
-    monkeypatch.setenv("ALGO_LOCAL_SANDBOX", "off")
-    url = postgresql.lend()
-    store = Store("memory", {}, tmp_path.name)
-    with ExitStack() as ends:
-
-        def machine(name: str, *, shares: bool = True) -> Platform:
-            platform = open_platform(State(tmp_path / name, url, "s3://bucket/prefix" if shares else None))
-            ends.callback(platform.close)
-            if shares:
-                incoming = Incoming(str(tmp_path / name / "incoming"))
-                objects = StoreObjects(store.open(), store.uri(), "memory://", incoming, set, lambda: "platform")
-                platform.parts["objects"] = objects
-            return platform
-
-        yield machine
-    postgresql.take_back(url)
-
-
-@pytest.fixture
-def shared_algorithm(machine_at: Machine) -> Algorithm:
-    platform = machine_at("one")
-    platform.metadata.ensure_account("alice")
-    return create(platform.registry, "alice", "New", SETTINGS)
 
 
 def commit(platform: Platform, algorithm: Algorithm, text: str) -> str:
@@ -92,7 +56,7 @@ def stored(platform: Platform) -> list[str]:
     return platform.objects.names(REPOSITORIES)
 
 
-def test_what_one_machine_commits_all_others_have(machine_at: Machine, shared_algorithm: Algorithm) -> None:
+def test_what_one_machine_commits_all_others_have(machine_at: Machines, shared_algorithm: Algorithm) -> None:
     one, two = machine_at("one"), machine_at("two")
     first = commit(two, shared_algorithm, "first")
     assert one.repositories.newest(shared_algorithm) == first
@@ -113,7 +77,7 @@ def test_what_one_machine_commits_all_others_have(machine_at: Machine, shared_al
 
 
 def test_a_copy_that_is_current_costs_one_row_and_no_request(
-    machine_at: Machine, shared_algorithm: Algorithm, monkeypatch: pytest.MonkeyPatch
+    machine_at: Machines, shared_algorithm: Algorithm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = machine_at("one")
     commit(one, shared_algorithm, "first")
@@ -123,7 +87,7 @@ def test_a_copy_that_is_current_costs_one_row_and_no_request(
     commit(one, shared_algorithm, "first")  # which changes nothing
 
 
-def test_of_changes_at_once_none_is_lost(machine_at: Machine, shared_algorithm: Algorithm) -> None:
+def test_of_changes_at_once_none_is_lost(machine_at: Machines, shared_algorithm: Algorithm) -> None:
     platforms = [machine_at("one"), machine_at("two"), machine_at("two")]
     begin = threading.Barrier(len(platforms))
     failures: list[BaseException] = []
@@ -150,7 +114,7 @@ def test_of_changes_at_once_none_is_lost(machine_at: Machine, shared_algorithm: 
 
 
 def test_who_is_always_overtaken_is_told(
-    machine_at: Machine, shared_algorithm: Algorithm, monkeypatch: pytest.MonkeyPatch
+    machine_at: Machines, shared_algorithm: Algorithm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = machine_at("one")
     commit(one, shared_algorithm, "first")
@@ -175,7 +139,7 @@ DEATHS = {
 
 
 def test_a_machine_that_dies_leaves_the_old_state_or_the_new_one(
-    machine_at: Machine, shared_algorithm: Algorithm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    machine_at: Machines, shared_algorithm: Algorithm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The store is in memory, so that the dying machine is one that goes no further, with what a dead one leaves."""
     one, two, three = (machine_at(name) for name in ("one", "two", "three"))
@@ -204,8 +168,8 @@ def test_a_machine_that_dies_leaves_the_old_state_or_the_new_one(
         expected += [death] if is_done else []
         for platform in (three, one, two):
             assert messages(platform, shared_algorithm) == expected, death
-        commit(two, shared_algorithm, f"after {death}")
-        expected.append(f"after {death}")
+    commit(two, shared_algorithm, "at last")
+    expected.append("at last")
     monkeypatch.setattr(shared_repositories, "UNNAMED_SECONDS", -60)
     Pruning(one).run()
     assert len(stored(one)) == 1
@@ -213,7 +177,7 @@ def test_a_machine_that_dies_leaves_the_old_state_or_the_new_one(
 
 
 def test_what_may_still_be_named_is_not_pruned(
-    machine_at: Machine, shared_algorithm: Algorithm, monkeypatch: pytest.MonkeyPatch
+    machine_at: Machines, shared_algorithm: Algorithm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = machine_at("one")
     commit(one, shared_algorithm, "first")
@@ -281,7 +245,7 @@ def test_what_is_stored_is_not_believed(content: bytes, tmp_path: Path) -> None:
     assert not Path("/tmp/outside-of-a-repository").exists()
 
 
-def test_a_repository_that_is_gone_from_the_store_is_named(machine_at: Machine, shared_algorithm: Algorithm) -> None:
+def test_a_repository_that_is_gone_from_the_store_is_named(machine_at: Machines, shared_algorithm: Algorithm) -> None:
     one, two = machine_at("one"), machine_at("two")
     commit(one, shared_algorithm, "first")
     (name,) = stored(one)
@@ -292,7 +256,9 @@ def test_a_repository_that_is_gone_from_the_store_is_named(machine_at: Machine, 
     assert messages(two, shared_algorithm) == ["Initial commit", "first", "second"]
 
 
-def test_repositories_from_before_the_object_store_are_shared(machine_at: Machine, shared_algorithm: Algorithm) -> None:
+def test_repositories_from_before_the_object_store_are_shared(
+    machine_at: Machines, shared_algorithm: Algorithm
+) -> None:
     platform = machine_at("one", shares=False)
     commit(platform, shared_algorithm, "before")
     assert not list(platform.root.glob("repositories/*.shared")), "alone it is as it was"
@@ -301,7 +267,7 @@ def test_repositories_from_before_the_object_store_are_shared(machine_at: Machin
 
 
 def test_a_deleted_algorithm_leaves_nothing(
-    machine_at: Machine, shared_algorithm: Algorithm, monkeypatch: pytest.MonkeyPatch
+    machine_at: Machines, shared_algorithm: Algorithm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, two = machine_at("one"), machine_at("two")
     commit(one, shared_algorithm, "first")
@@ -318,7 +284,7 @@ def test_a_deleted_algorithm_leaves_nothing(
     assert not list((two.root / "repositories").glob(f"{shared_algorithm.id}.*"))
 
 
-def test_a_change_that_comes_after_a_move_is_refused(machine_at: Machine, shared_algorithm: Algorithm) -> None:
+def test_a_change_that_comes_after_a_move_is_refused(machine_at: Machines, shared_algorithm: Algorithm) -> None:
     one = machine_at("one")
     commit(one, shared_algorithm, "first")
     stop_writes(one.database, "elsewhere", None)
@@ -331,7 +297,7 @@ def test_a_change_that_comes_after_a_move_is_refused(machine_at: Machine, shared
     commit(one, shared_algorithm, "second")
 
 
-def test_backups_of_all_machines_are_equal(machine_at: Machine, shared_algorithm: Algorithm, tmp_path: Path) -> None:
+def test_backups_of_all_machines_are_equal(machine_at: Machines, shared_algorithm: Algorithm, tmp_path: Path) -> None:
     one, two = machine_at("one"), machine_at("two")
     commit(one, shared_algorithm, "first")
     digests = set()
@@ -371,7 +337,7 @@ def test_branches_and_directories_of_branches_follow_each_other(tmp_path: Path) 
 
 
 @pytest.fixture
-def serving(machine_at: Machine) -> Iterator[Callable[[Platform], str]]:
+def serving(machine_at: Machines) -> Iterator[Callable[[Platform], str]]:
     """The address of a platform, with a key in it."""
     failures: list[str] = []
     with ExitStack() as ends:
@@ -390,7 +356,7 @@ def serving(machine_at: Machine) -> Iterator[Callable[[Platform], str]]:
 
 
 def test_pushes_to_two_machines(
-    machine_at: Machine, shared_algorithm: Algorithm, serving: Callable[[Platform], str], tmp_path: Path
+    machine_at: Machines, shared_algorithm: Algorithm, serving: Callable[[Platform], str], tmp_path: Path
 ) -> None:
     needs("git")
     environ = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from algo_core.locks import locked, locked_if_free
 
 if TYPE_CHECKING:
     from algo_local.algorithms.build import Build
+    from algo_local.algorithms.build_leases import BuildLeases
     from algo_local.algorithms.registry import Algorithm, Registry
     from algo_local.metadata.database import Database, Rows
 
@@ -52,12 +53,13 @@ class Builds:
     """The builds of all algorithms. Builds of one algorithm run one after the other, in any process.
 
     `locks` is the directory with a file for each algorithm that is locked while a build of it runs: so a build of a
-    process that was killed is known to have ended.
+    process that was killed is known to have ended. With `leases` this holds for processes on all machines.
     """
 
-    def __init__(self, database: Database, locks: Path) -> None:
+    def __init__(self, database: Database, locks: Path, leases: BuildLeases | None = None) -> None:
         self._database = database
         self._locks = locks
+        self._leases = leases
 
     def of(self, algorithm: Algorithm) -> list[BuildRecord]:
         """The builds of an algorithm, newest first."""
@@ -81,8 +83,13 @@ class Builds:
             yield
 
     def begin(self, algorithm: Algorithm, commit: str) -> str:
-        """Record the start of a build and return its id; a repeated build of a commit keeps its id."""
+        """Record the start of a build and return its id; a repeated build of a commit keeps its id.
+
+        Raises:
+            LeaseLost: if another machine has taken the turn over. So do `succeed` and `fail`.
+        """
         with self._database.write() as rows:
+            self._check_turn(rows, algorithm)
             row = rows.execute(
                 "SELECT id FROM builds WHERE algorithm = ? AND commit_hash = ? AND status = 'succeeded'",
                 (algorithm.id, commit),
@@ -110,9 +117,10 @@ class Builds:
         with self._database.write() as rows:
             rows.execute("UPDATE builds SET log = log || ? WHERE id = ?", (f"{line}\n", identifier))
 
-    def succeed(self, registry: Registry, identifier: str, build: Build) -> None:
+    def succeed(self, registry: Registry, algorithm: Algorithm, identifier: str, build: Build) -> None:
         """Record that a build has succeeded."""
         with self._database.write() as rows:
+            self._check_turn(rows, algorithm)
             rows.execute(
                 "UPDATE builds SET status = ?, source = ?, python = ?, module = ?, finished_at = ? WHERE id = ?",
                 (
@@ -125,9 +133,10 @@ class Builds:
                 ),
             )
 
-    def fail(self, identifier: str, reason: str, log: str | None = None) -> None:
+    def fail(self, algorithm: Algorithm, identifier: str, reason: str, log: str | None = None) -> None:
         """Record that a build has failed; `log` replaces its log if it is longer."""
         with self._database.write() as rows:
+            self._check_turn(rows, algorithm)
             rows.execute(
                 "UPDATE builds SET status = ?, log = coalesce(?, log) || ?, finished_at = ? WHERE id = ?",
                 (FAILED, log, f"{reason}\n", time.time(), identifier),
@@ -149,6 +158,12 @@ class Builds:
     def forget(self, algorithm: Algorithm) -> None:
         """Remove the build lock of a deleted algorithm."""
         self._lock(algorithm).unlink(missing_ok=True)
+        if self._leases:
+            self._leases.forget(algorithm.id)
+
+    def _check_turn(self, rows: Rows, algorithm: Algorithm) -> None:
+        if self._leases:
+            self._leases.check(rows, algorithm.id)
 
     def _read(self, algorithm: Algorithm) -> list[BuildRecord]:
         with self._database.read() as rows:
@@ -157,7 +172,7 @@ class Builds:
     def _end_abandoned(self, algorithm: Algorithm) -> None:
         for build in self._read(algorithm):
             if build.status == IN_PROGRESS:
-                self.fail(build.id, "ERROR: the platform ended while this build ran: build it again")
+                self.fail(algorithm, build.id, "ERROR: the platform ended while this build ran: build it again")
 
     def _lock(self, algorithm: Algorithm) -> Path:
         return self._locks / f"{algorithm.id}.build"
@@ -168,7 +183,14 @@ class Builds:
         self._locks.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not wait:
             with locked_if_free(self._lock(algorithm)) as is_held:
-                yield is_held
+                if not is_held:
+                    yield False
+                    return
+                with self._leased(algorithm, wait=False) as is_leased:
+                    yield is_leased
             return
-        with locked(self._lock(algorithm)):
+        with locked(self._lock(algorithm)), self._leased(algorithm, wait=True):
             yield True
+
+    def _leased(self, algorithm: Algorithm, *, wait: bool) -> AbstractContextManager[bool]:
+        return self._leases.held(algorithm.id, wait=wait) if self._leases else nullcontext(True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from algo_core.errors import ConfigError
 from algo_local.algorithms.build import BuildError
+from algo_local.algorithms.build_leases import LeaseLost
 from algo_local.algorithms.builds import BuildRecord
 from algo_local.algorithms.catalog import python_of
 from algo_local.algorithms.languages.interpreters import python_named_in
@@ -60,15 +61,17 @@ class Compiler:
         if not commit or not self._registry.build(algorithm, commit):
             self._repositories.refresh(algorithm)
         wanted = commit or self._repositories.newest(algorithm)
-        with self._builds.turn(algorithm):
-            known = self._registry.build(algorithm, wanted)
-            if known and self._is_here(known.build):
-                return self._found(algorithm, known.build_id)
-            with self._builder.building(), self._repositories.checkout(algorithm, wanted) as directory:
-                identifier = self._builds.begin(algorithm, wanted)
-                on_begin()
-                self._run(algorithm, identifier, directory, run_code=is_trusted or builds_run_code(os.environ))
-        return self._found(algorithm, identifier)
+        run_code = is_trusted or builds_run_code(os.environ)
+        while True:
+            with contextlib.suppress(LeaseLost), self._builds.turn(algorithm):  # then another machine has built it
+                known = self._registry.build(algorithm, wanted)
+                if known and self._is_here(known.build):
+                    return self._found(algorithm, known.build_id)
+                with self._builder.building(), self._repositories.checkout(algorithm, wanted) as directory:
+                    identifier = self._builds.begin(algorithm, wanted)
+                    on_begin()
+                    self._run(algorithm, identifier, directory, run_code=run_code)
+                return self._found(algorithm, identifier)
 
     def _is_here(self, build: Build) -> bool:
         """Whether the files of a build are on this machine, or could be fetched."""
@@ -92,14 +95,16 @@ class Compiler:
             )
         except BuildError as error:
             hint = f"\n{error.hint}" if error.hint else ""
-            self._builds.fail(identifier, f"ERROR: {error.message}{hint}", f"{error.log}\n" if error.log else "")
+            self._builds.fail(
+                algorithm, identifier, f"ERROR: {error.message}{hint}", f"{error.log}\n" if error.log else ""
+            )
         except BaseException as error:
             # In any case, mark the build as finished.
             with contextlib.suppress(Exception):
-                self._builds.fail(identifier, f"ERROR: the platform failed: {type(error).__name__}")
+                self._builds.fail(algorithm, identifier, f"ERROR: the platform failed: {type(error).__name__}")
             raise
         else:
-            self._builds.succeed(self._registry, identifier, build)
+            self._builds.succeed(self._registry, algorithm, identifier, build)
 
     def _found(self, algorithm: Algorithm, identifier: str) -> BuildRecord:
         found = self._builds.find(algorithm, identifier)
