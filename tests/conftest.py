@@ -24,7 +24,8 @@ take_signals()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """How thorough tests are that choose their cases by chance."""
+    """How thorough tests are that choose their cases by chance, and how strict a run is with itself."""
+    parser.addoption("--leave-nothing", action="store_true", help="Fail if tests leave processes or temporary files.")
     parser.addoption("--kills", type=int, default=12, help="How often publications are killed.")
     parser.addoption("--cluster-kills", type=int, default=4, help="How often parts of a cluster are killed.")
 
@@ -36,7 +37,9 @@ def pytest_configure(config: pytest.Config) -> None:
         directory = tempfile.TemporaryDirectory(prefix="algo-tests-", ignore_cleanup_errors=True)
         config.add_cleanup(directory.cleanup)
         isolate(config, Path(directory.name))
-    config.pluginmanager.register(Leftovers(Path(os.environ["HOME"]).parent))
+    config.pluginmanager.register(
+        Leftovers(Path(os.environ["HOME"]).parent, is_strict=config.getoption("--leave-nothing"))
+    )
     run_commands_forked()
 
 

@@ -1,4 +1,4 @@
-"""A run of the tests leaves nothing behind: what it leaves is named and removed, and the run has failed."""
+"""A run of the tests leaves nothing behind: what tests leave is named and ended, and fails a strict run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,12 @@ take_signals()
 left_behind.__globals__["PATIENCE"] = 0.2
 
 def pytest_configure(config):
-    config.pluginmanager.register(Leftovers(Path(os.environ["HOME"]).parent))
+    config.pluginmanager.register(
+        Leftovers(Path(os.environ["HOME"]).parent, is_strict=config.getoption("--leave-nothing"))
+    )
+
+def pytest_addoption(parser):
+    parser.addoption("--leave-nothing", action="store_true")
 """
 
 TESTS = """
@@ -68,10 +73,17 @@ def run(place: Path, tests: str, *options: str) -> tuple[int, str, Path]:
     return done.returncode, done.stdout, place / "temporary"
 
 
-@pytest.mark.parametrize("options", [(), ("--numprocesses", "2")], ids=["one", "workers"])
-def test_what_is_left_fails_the_run_and_is_named(options: tuple[str, ...], tmp_path: Path) -> None:
-    code, told, _ = run(tmp_path, TESTS, *options)
-    assert (code, "3 passed" in told) == (pytest.ExitCode.TESTS_FAILED, True), told
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        ((), pytest.ExitCode.OK),
+        (("--leave-nothing", "--numprocesses", "2"), pytest.ExitCode.TESTS_FAILED),
+    ],
+    ids=["one", "workers"],
+)
+def test_what_is_left_is_named_and_fails_a_strict_run(options: tuple[str, ...], code: int, tmp_path: Path) -> None:
+    found, told, _ = run(tmp_path, TESTS, *options)
+    assert (found, "3 passed" in told) == (code, True), told
     _, section = told.split("Tests have left something behind")
     process, file = (line for line in section.splitlines() if ", since " in line)
     assert "sleep 600 , since test_it.py::test_that_leaves_a_process (call)" in process
@@ -84,7 +96,7 @@ def test_what_is_left_fails_the_run_and_is_named(options: tuple[str, ...], tmp_p
 
 
 def test_nothing_is_said_where_nothing_is_left(tmp_path: Path) -> None:
-    code, told, temporary = run(tmp_path, TESTS, "-k", "nothing")
+    code, told, temporary = run(tmp_path, TESTS, "--leave-nothing", "-k", "nothing")
     assert (code, "left something" in told) == (pytest.ExitCode.OK, False), told
     assert [list(path.iterdir()) for path in temporary.iterdir() if path.is_dir()] == [[]]
 

@@ -14,8 +14,9 @@ from collections.abc import Callable
 import h11
 import pytest
 import requests
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, example, given
 from hypothesis import strategies as st
+from support.chance import generated
 from support.wire_server import WireServer
 
 from algo_core.errors import AlgoError, ConfigError
@@ -30,13 +31,7 @@ Result = tuple[int, bytes] | None
 """Status and content, or None for a refusal."""
 
 SECONDS = 60
-GROWN = settings(
-    max_examples=250,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+GROWN = generated(250, HealthCheck.function_scoped_fixture)
 
 
 # Readers
