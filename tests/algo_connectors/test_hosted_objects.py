@@ -74,6 +74,28 @@ def test_other_stores_keep_it_where_they_differ(kind: str, request: pytest.Fixtu
     contract.test_a_directory_is_cleared_removed_and_discarded(objects, another)
 
 
+@pytest.mark.parametrize("days", [20, 0.2, -20])
+def test_what_is_old_is_told_by_the_clock_of_the_store(
+    days: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of several machines, one whose clock is wrong removes nothing that others use, and what the dead have left."""
+    store = Store("memory", {}, uuid.uuid4().hex)
+    objects, wrong = objects_in(store, tmp_path), objects_in(store, tmp_path)
+    session, space = objects.session_space("req-1"), objects.algorithm_space("jane", "A", "temp", "bob")
+    right = time.time
+    monkeypatch.setattr(time, "time", lambda: right() + days * 86400)
+    for place in (session, space, objects.collection("jane", "being", "made")):
+        objects.make(place)
+        put(objects, place, "f", b"x")
+    wrong._sweep()
+    wrong.forget_older(space, 3600)
+    assert left_over(wrong) == []
+    assert objects.names(session) == objects.names(space) == ["f"]
+    monkeypatch.setattr(store_module, "SESSION_SECONDS", -60)
+    wrong._sweep()
+    assert (objects.names(session), objects.names(space)) == ([], ["f"])
+
+
 def left_over(objects: StoreObjects) -> list[str]:
     return sorted(name for name, _ in objects.leftovers())
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import codecs
 import io
+import json
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,8 @@ from support.stub import KEY
 from algo_core.errors import ExitCode
 from algo_core.testing import Home
 from algo_core.text import as_text, decoded, first_line, in_utf_8, lines_in_utf_8
+from algo_local.metadata.vault import Vault
+from algo_local.platform import Platform
 
 ROOT = Path(__file__).parents[2]
 
@@ -135,11 +139,11 @@ def test_files_of_algorithms_and_options_of_connectors(algo_home: Home, tmp_path
     lines = encode("key=AKIA\r\nsecret=ü\r\nendpoint_url=http://127.0.0.1:9\r\n")
     done = algo_home.run("local", "connector", "add", "s3+x", "--options-stdin", input=lines)
     assert done.code == ExitCode.OK, done.stderr
-    (kept,) = [
-        path for path in (algo_home.root / "local").rglob("*") if path.is_file() and b"AKIA" in path.read_bytes()
-    ]
-    assert b"feff" not in kept.read_bytes()
-    assert b"\\r" not in kept.read_bytes()
+    with closing(Platform(algo_home.root / "local")) as platform:
+        (found,) = platform.connectors.of(platform.account)
+        assert found.options
+        kept = json.loads(Vault(platform.root, platform.database).decrypt(found.options))
+    assert kept == {"key": "AKIA", "secret": "ü", "endpoint_url": "http://127.0.0.1:9"}
 
 
 WRITTEN_BY_US = {

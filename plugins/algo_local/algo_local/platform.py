@@ -149,7 +149,17 @@ class Platform:
         if _OWN_ACCOUNT not in settings:
             self._furnish(database)
         self._check_key(database, settings.get(KEY_CHECK))
+        self._adopt_options(database)
         return database
+
+    def _adopt_options(self, database: Database) -> None:
+        """Take what opens connectors from the files of an older version."""
+        directory = self.root / "connectors"
+        if directory.is_dir() and any(directory.glob("*.json")):
+            from algo_local.data.connectors import Connectors
+            from algo_local.metadata.vault import Vault
+
+            Connectors(database, Vault(self.root, database)).adopt(directory)
 
     def _check_key(self, database: Database, noted: str | None) -> None:
         """Refuse a key that does not fit before anything is encrypted with it."""
@@ -406,7 +416,7 @@ class Platform:
         """The connectors of all accounts, to stores other than hosted data."""
         from algo_local.data.connectors import Connectors
 
-        return Connectors(self.database, self.root)
+        return Connectors(self.database, self._vault)
 
     def connector(self, caller: Caller, name: str) -> ConnectedData:
         """The data behind one of the caller's connectors (API section 4.2).

@@ -111,7 +111,7 @@ class Pruning:
 
         def prune(rows: Rows) -> None:
             for identifier, algorithm, commit, source in rows.execute(
-                _OLD_BUILDS, (time.time() - self._older_than,)
+                _OLD_BUILDS, (self._platform.database.now() - self._older_than,)
             ).fetchall():
                 with unused(self._root / source) if source else contextlib.nullcontext(True) as is_unused:
                     # One whose tree is gone already, or that never had one, is only a row.
@@ -165,7 +165,7 @@ class Pruning:
         query = "SELECT count(*), coalesce((SELECT sum(size) FROM request_contents), 0) FROM requests"
         with self._transaction() as rows:
             before = rows.execute(query).fetchone()
-            sweep(rows, self._platform.records.retention, time.time())
+            sweep(rows, self._platform.records.retention, self._platform.database.now())
             count, size = (old - new for old, new in zip(before, rows.execute(query).fetchone(), strict=True))
         if count or size:
             name = f"{count} calls" if count else "inputs and outputs of calls"

@@ -26,6 +26,7 @@ from algo_local.metadata.database import Database
 from algo_local.metadata.postgresql import connections, schema
 from algo_local.metadata.postgresql.database import PostgresqlDatabase, _Token
 from algo_local.metadata.sqlite import SqliteDatabase
+from algo_local.metadata.vault import Vault
 from algo_local.refusals import StorageUnavailable
 
 
@@ -396,7 +397,7 @@ def test_the_default_connector_is_found(database: PostgresqlDatabase, tmp_path: 
         for label, is_default in (("a", 0), ("b", 1)):
             values = (label, label, is_default)
             rows.execute("INSERT INTO connectors VALUES (?, 'jane', 's3', ?, '*', 1, ?, 1)", values)
-    assert Connectors(database, tmp_path).find("jane", "s3").label == "b"
+    assert Connectors(database, Vault(tmp_path, database)).find("jane", "s3").label == "b"
 
 
 def test_a_connection_that_is_lost_while_the_pool_is_made_is_told_as_any_other(

@@ -74,10 +74,7 @@ def test_a_call_is_made_once_by_whichever_process(platform: Platform, root: Path
     made = schedule(platform)
     others = [Platform(State.of()) for _ in range(4)]
     claimed: list[Schedule] = []
-    threads = [
-        threading.Thread(target=lambda other=other: claimed.extend(other.schedules.claim(time.time())))
-        for other in others
-    ]
+    threads = [threading.Thread(target=lambda other=other: claimed.extend(other.schedules.claim())) for other in others]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -103,12 +100,12 @@ def test_what_is_due_is_called_as_its_account_and_recorded(platform: Platform) -
 def test_what_was_missed_is_counted_and_not_made_up_for(platform: Platform) -> None:
     assert platform.account == "jane"
     late = schedule(platform, due=LATE_SECONDS * 5 + 30)
-    found = platform.schedules.claim(time.time())
+    found = platform.schedules.claim()
     again = platform.schedules.get("jane", late.id)
     assert again.missed in {5, 6}
     assert len(found) <= 1, "at most the one whose time has just come"
     ancient = schedule(platform, due=86400.0 * 365)
-    assert ancient.id not in [one.id for one in platform.schedules.claim(time.time())]
+    assert ancient.id not in [one.id for one in platform.schedules.claim()]
     assert platform.schedules.get("jane", ancient.id).next_at > time.time() - 1
 
 

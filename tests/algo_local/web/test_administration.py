@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 from support.world import World
+
+from algo_local.metadata.vault import Vault
 
 ZOE = {"username": "zoe", "email": "zoe@x.test"}
 
@@ -189,12 +190,13 @@ def test_connectors_are_changed_and_removed_by_their_owners(fresh: Callable[[], 
     assert not world.ask("GET", f"users/alice/connectors/{second.json['connector_id']}", "alice").json["is_default"]
     credentials = {"cred_type": "iam", "cred_data": {"access_key_id": "new", "secret_access_key": "new"}}
     assert world.ask("PATCH", path, "alice", credentials).status == 200
-    stored = next(world.platform.root.glob(f"connectors/{world.values['connectorUuid']}*"))
-    assert b"new" in stored.read_bytes()
+    (found,) = [each for each in world.platform.connectors.of("alice") if each.id == world.values["connectorUuid"]]
+    assert found.options
+    assert b"new" not in found.options
+    assert '"new"' in Vault(world.platform.root, world.platform.database).decrypt(found.options)
     for body, status in [({"cred_data": {}}, 400), ({"cred_type": "iam"}, 400), ({"writeable": "yes"}, 400)]:
         assert world.ask("PATCH", path, "alice", body).status == status
     assert [world.ask("DELETE", path, "alice").status for _ in range(2)] == [204, 404]
-    assert not list(Path(world.platform.root).glob(f"connectors/{world.values['connectorUuid']}*"))
 
 
 def test_listeners_keep_their_credentials_to_themselves(fresh: Callable[[], World]) -> None:

@@ -98,6 +98,7 @@ def _is_whole(entry: Entry) -> bool:
 
 
 def _is_known(entry: Entry) -> bool:
+    """Older backups have the options of connectors as files, which the restored platform adopts."""
     first, *rest = entry.parts
     if first == "sources":
         return len(rest) > 1 and (entry.kind != LINK or _stays_within(rest[1:], entry.target))

@@ -69,8 +69,6 @@ class Named:
     sources: list[str]
     algorithms: list[str]
     """Ids."""
-    connectors: list[str]
-    """Ids."""
 
     @classmethod
     def by(cls, rows: Rows) -> Named:
@@ -85,7 +83,6 @@ class Named:
             {tuple(row) for row in rows.execute("SELECT owner, name FROM algorithms").fetchall()},
             column("SELECT DISTINCT source FROM builds WHERE source LIKE 'sources/%'"),
             column("SELECT id FROM algorithms"),
-            column("SELECT id FROM connectors"),
         )
 
 
@@ -106,12 +103,9 @@ class Inventory:
             yield from self._tree(name)
         for identifier in self._named.algorithms:
             yield from self._repository(identifier)
-        if self._with_secrets:
-            for identifier in self._named.connectors:
-                yield from self._plain(f"connectors/{identifier}.json")
-            if key := self._platform.secrets_key():
-                identity = hashlib.sha256(key).hexdigest()
-                yield Found(KEY_FILE, FILE, identity, lambda: Opened(key, identity))
+        if self._with_secrets and (key := self._platform.secrets_key()):
+            identity = hashlib.sha256(key).hexdigest()
+            yield Found(KEY_FILE, FILE, identity, lambda: Opened(key, identity))
 
     def _spaces(self) -> Iterator[tuple[str, str]]:
         """The paths of directories of hosted data, and where the objects have them."""

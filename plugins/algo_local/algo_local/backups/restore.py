@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -134,7 +133,7 @@ class Contents:
 
         rows = [values_of("collections", line) for line in self.rows("collections")]
         collections = [(row["owner"], row["name"], str(row["id"])) for row in rows]
-        return Named(collections, set(), [], column("algorithms", "id"), column("connectors", "id"))
+        return Named(collections, set(), [], column("algorithms", "id"))
 
     def platform_id(self) -> str:
         """The text that identifies the platform."""
@@ -289,16 +288,13 @@ class Restoration:
             self._report(entry.size, entry.path)
 
     def _carry_over(self, contents: Contents) -> None:
-        """Take what a backup without secrets lacks from the platform that is replaced, if that has it."""
+        """Take the key that a backup without secrets lacks from the platform that is replaced, if that has it."""
         if contents.manifest.has_secrets:
             return
-        new = new_content(self._root)
-        names = [f"connectors/{identifier}.json" for identifier in contents.named().connectors]
-        for name in [KEY_FILE, *names]:
-            if (self._root / name).is_file():
-                (new / name).parent.mkdir(exist_ok=True, mode=0o700)
-                with replacing(new / name, mode=0o600) as file, open(self._root / name, "rb") as old:
-                    shutil.copyfileobj(old, file)
+        key = self._root / KEY_FILE
+        if key.is_file():
+            with replacing(new_content(self._root) / KEY_FILE, mode=0o600) as file:
+                file.write(key.read_bytes())
 
     def _take_place(self) -> None:
         if self._state.exists:

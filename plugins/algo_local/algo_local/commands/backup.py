@@ -36,7 +36,7 @@ STREAM = "-"
 @click.option(
     "--without-secrets",
     is_flag=True,
-    help="Leave out the key of secrets and the options of connectors; secrets in the database stay, unreadable.",
+    help="Leave out the key of secrets; secrets and the options of connectors stay in it, unreadable.",
 )
 @pass_app
 def backup(app: App, target: str, without_secrets: bool) -> None:

@@ -48,8 +48,7 @@ def add_connector(
 ) -> None:
     """Connect an account to a store.
 
-    The options are kept in a file that only you can read, and are never shown. Test it with 'algo local connector
-    test'.
+    The options are kept encrypted, and are never shown. Test it with 'algo local connector test'.
 
     \b
     Example:

@@ -1,39 +1,41 @@
 """The connectors of the platform's accounts: their stores and secrets.
 
-All options are secrets: they are stored in a file of mode 0600 per connector, next to the database, and never printed.
+All options are secrets: they are encrypted in the database, and never printed.
 The plugin that claims the scheme opens the store (`algo_core.storage.registry`).
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from algo_core.errors import AlreadyExists, NotFoundError, PlatformError, RequestRefused
-from algo_core.files import replacing
 from algo_core.storage.contract import Storage
 from algo_core.storage.uri import HOSTED, LOCAL
+from algo_local.refusals import StorageUnavailable
 
 if TYPE_CHECKING:
     from algo_local.metadata.database import Database, Rows
+    from algo_local.metadata.vault import Vault
 
 Opener = Callable[[str, Mapping[str, Any]], Storage]
 """Opens a store by its scheme and options; raises ConfigError if it cannot."""
 
 _NAME = re.compile(r"([a-z][a-z0-9.-]+)(?:\+([a-zA-Z0-9]+))?")
-_COLUMNS = "id, owner, scheme, label, path, writable, is_default, created_at"
+_COLUMNS = "id, owner, scheme, label, path, writable, is_default, created_at, options"
 
 
 @dataclass(frozen=True, slots=True)
 class AccountConnector:
-    """A connector of an account (API section 4.2), without its options."""
+    """A connector of an account (API section 4.2)."""
 
     id: str
     owner: str
@@ -45,6 +47,8 @@ class AccountConnector:
     is_default: bool
     created_at: float
     """Seconds since the epoch."""
+    options: bytes | None = field(default=None, repr=False)
+    """Encrypted; None if they are lost."""
 
     @property
     def name(self) -> str:
@@ -53,13 +57,17 @@ class AccountConnector:
 
 
 class Connectors:
-    """The connectors of all accounts. Opened stores are kept, so that their connections are reused."""
+    """The connectors of all accounts. Opened stores are kept, so that their connections are reused.
 
-    def __init__(self, database: Database, root: Path, opener: Opener | None = None) -> None:
+    Every method that has to do with options raises ConfigError if the key of secrets cannot be used.
+    """
+
+    def __init__(self, database: Database, vault: Vault, opener: Opener | None = None) -> None:
         self._database = database
-        self._directory = root / "connectors"
+        self._vault = vault
         self._open = opener or _installed
-        self._storages: dict[str, Storage] = {}
+        self._storages: dict[str, tuple[bytes | None, Storage]] = {}
+        """Of each connector, by its id, the store and the options that it was opened with."""
         self._lock = threading.Lock()
 
     def add(
@@ -77,28 +85,20 @@ class Connectors:
         Raises:
             RequestRefused: if it cannot have this name.
             AlreadyExists: if the account has it.
-            PlatformError: if its options cannot be stored.
         """
         scheme, label = parse_name(name)
-        made = AccountConnector(
-            str(uuid.uuid4()), owner, scheme, label, path, writable, default or not label, time.time()
-        )
-        self._keep(made, options)
-        try:
-            with self._database.write() as rows:
-                others = _rows(rows, "owner = ? AND scheme = ?", owner, scheme)
-                if any(other.label == label for other in others):
-                    raise AlreadyExists(f"{owner} has a connector {name} already")
-                is_default = made.is_default or not others
-                if is_default:
-                    rows.execute("UPDATE connectors SET is_default = 0 WHERE owner = ? AND scheme = ?", (owner, scheme))
-                rows.execute(
-                    f"INSERT INTO connectors ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                    (made.id, owner, scheme, label, path, writable, is_default, made.created_at),
-                )
-        except BaseException:
-            self._file(made).unlink(missing_ok=True)
-            raise
+        encrypted = self._encrypted(options)
+        with self._database.write() as rows:
+            others = _rows(rows, "owner = ? AND scheme = ?", owner, scheme)
+            if any(other.label == label for other in others):
+                raise AlreadyExists(f"{owner} has a connector {name} already")
+            is_default = default or not label or not others
+            if is_default:
+                rows.execute("UPDATE connectors SET is_default = 0 WHERE owner = ? AND scheme = ?", (owner, scheme))
+            rows.execute(
+                f"INSERT INTO connectors ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (str(uuid.uuid4()), owner, scheme, label, path, writable, is_default, time.time(), encrypted),
+            )
         return self.find(owner, name)
 
     def of(self, owner: str) -> list[AccountConnector]:
@@ -134,24 +134,17 @@ class Connectors:
         default: bool | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> AccountConnector:
-        """Change a connector; None keeps a value. To change the default of a scheme, make another one the default.
-
-        Raises:
-            PlatformError: if its options cannot be stored.
-        """
-        if options is not None:
-            self._keep(connector, options)
+        """Change a connector; None keeps a value. To change the default of a scheme, make another one the default."""
+        encrypted = None if options is None else self._encrypted(options)
         with self._database.write() as rows:
             if default:
                 values = (connector.owner, connector.scheme)
                 rows.execute("UPDATE connectors SET is_default = 0 WHERE owner = ? AND scheme = ?", values)
             rows.execute(
                 "UPDATE connectors SET path = coalesce(?, path), writable = coalesce(?, writable),"
-                " is_default = CASE WHEN ? = 1 THEN 1 ELSE is_default END WHERE id = ?",
-                (path, writable, bool(default), connector.id),
+                " is_default = CASE WHEN ? = 1 THEN 1 ELSE is_default END, options = coalesce(?, options) WHERE id = ?",
+                (path, writable, bool(default), encrypted, connector.id),
             )
-        with self._lock:
-            self._storages.pop(connector.id, None)
         return self.find(connector.owner, connector.name)
 
     def remove(self, owner: str, name: str) -> AccountConnector:
@@ -159,38 +152,56 @@ class Connectors:
         found = self.find(owner, name)
         with self._database.write() as rows:
             rows.execute("DELETE FROM connectors WHERE id = ?", (found.id,))
-        self._file(found).unlink(missing_ok=True)
         with self._lock:
             self._storages.pop(found.id, None)
         return found
 
     def open(self, connector: AccountConnector) -> Storage:
-        """The store of a connector. Raises ConfigError if it cannot be opened with its options."""
+        """The store of a connector, opened again where its options were changed, by whichever process.
+
+        Raises:
+            ConfigError: if it cannot be opened with its options.
+            PlatformError: if these are lost, or were encrypted with another key.
+        """
         with self._lock:
-            if connector.id not in self._storages:
-                self._storages[connector.id] = self._open(connector.scheme, self._options(connector))
-            return self._storages[connector.id]
+            kept = self._storages.get(connector.id)
+            if kept is None or kept[0] != connector.options:
+                kept = connector.options, self._open(connector.scheme, self._options(connector))
+                self._storages[connector.id] = kept
+            return kept[1]
 
-    def _file(self, connector: AccountConnector) -> Path:
-        return self._directory / f"{connector.id}.json"
+    def adopt(self, directory: Path) -> None:
+        """Take the options of connectors from files, `ID.json`, as older versions have kept them.
 
-    def _keep(self, connector: AccountConnector, options: Mapping[str, Any]) -> None:
-        try:
-            self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with replacing(self._file(connector), mode=0o600, durable=True) as file:
-                file.write(json.dumps(dict(options)).encode("utf-8"))
-        except OSError as error:
-            raise PlatformError(f"The connector's options cannot be kept: {error.strerror}") from error
+        A file goes when the database has its content for good; one of a connector that does not exist there stays.
+        """
+        for file in directory.glob("*.json"):
+            with contextlib.suppress(OSError, ValueError), self._database.read() as rows:
+                if _rows(rows, "id = ?", file.stem):
+                    self._adopt(file)
+
+    def _adopt(self, file: Path) -> None:
+        options = json.loads(file.read_bytes())
+        if not isinstance(options, dict):
+            return
+        encrypted = self._encrypted(options)
+        with contextlib.suppress(StorageUnavailable):  # a disk that is full: the next process tries again
+            with self._database.write(to_disk=True) as rows:
+                query = "UPDATE connectors SET options = ? WHERE id = ? AND options IS NULL"
+                rows.execute(query, (encrypted, file.stem))
+            file.unlink()
+
+    def _encrypted(self, options: Mapping[str, Any]) -> bytes:
+        return self._vault.encrypt(json.dumps(dict(options)))
 
     def _options(self, connector: AccountConnector) -> dict[str, Any]:
-        try:
-            options: dict[str, Any] = json.loads(self._file(connector).read_bytes())
-            return options
-        except (OSError, ValueError):
+        if connector.options is None:
             raise PlatformError(
-                f"The options file of the connector {connector.name} is missing",
+                f"The options of the connector {connector.name} are missing",
                 f"Make it again: algo local connector remove {connector.name}, then add",
-            ) from None
+            )
+        options: dict[str, Any] = json.loads(self._vault.decrypt(connector.options))
+        return options
 
 
 def parse_name(name: str) -> tuple[str, str]:
@@ -211,8 +222,8 @@ def _rows(rows: Rows, condition: str, *values: str) -> list[AccountConnector]:
 
 
 def _connector(*row: Any) -> AccountConnector:
-    *named, writable, is_default, created_at = row
-    return AccountConnector(*named, bool(writable), bool(is_default), created_at)  # type: ignore[call-arg]  # the columns
+    *named, writable, is_default, created_at, options = row
+    return AccountConnector(*named, bool(writable), bool(is_default), created_at, options)  # type: ignore[call-arg]  # the columns
 
 
 def _installed(scheme: str, options: Mapping[str, Any]) -> Storage:

@@ -64,6 +64,10 @@ class DirectoryObjects:
         self._listings: OpenListings[_Rest] = OpenListings()
         self._swept: float | None = None
 
+    def now(self) -> float:
+        """The clock of this machine, which has the disk."""
+        return time.time()
+
     def check(self) -> None:
         """Nothing: it is made when it is used first."""
 

@@ -85,6 +85,9 @@ class Objects(Protocol):
     """Whether a directory exists by itself, so that `place` notices that it was removed, and `remove_empty` that a file
     came meanwhile. Elsewhere, the identity of a file may stay the same if it is replaced by the same content."""
 
+    def now(self) -> float:
+        """Seconds since the epoch by the clock that dates files, whatever that of this machine says."""
+
     def check(self) -> None:
         """Make sure that it can be used. Raises StorageUnavailable; ConfigError if it is another platform's."""
 

@@ -13,7 +13,6 @@ import shutil
 import stat
 import tarfile
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
@@ -92,7 +91,7 @@ class SharedSources:
 
     def unnamed(self, sources: set[str], environments: set[str]) -> Iterator[tuple[str, str, int]]:
         """What no build names, given the names that builds have: directory and name for `remove`, and bytes."""
-        limit = time.time() - UNNAMED_SECONDS
+        limit = self._objects.now() - UNNAMED_SECONDS
         for directory, named in ((SOURCES, sources), (ENVIRONMENTS, environments)):
             marker: str | None = ""
             while marker is not None:

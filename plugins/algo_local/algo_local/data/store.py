@@ -3,6 +3,7 @@
 Keys below the platform's place in the store:
 
     platform                                    which platform it belongs to
+    clock                                       written now and then, to learn the store's time
     data/OWNER.COLLECTION.ID/FILE               collections; one that is made again has another ID
     algorithm-data/OWNER/NAME/KIND/USER/FILE    what accounts keep with algorithms
     sessions/SESSION/FILE                       what calls keep
@@ -61,6 +62,7 @@ PAGE = 1000
 """Files that are asked for at once."""
 
 _OWNER_KEY = "platform"
+_CLOCK_KEY = "clock"
 
 
 class StoreObjects:
@@ -91,6 +93,8 @@ class StoreObjects:
         self._shown = shown
         self._is_ours = False
         self._swept: float | None = None
+        self._clock: tuple[float, float] | None = None
+        """When the store was asked for its time, by the clock that only runs, and what it said."""
         self._lock = threading.Lock()
 
     def check(self) -> None:
@@ -121,6 +125,16 @@ class StoreObjects:
                     self._storage.write_if(key, io.BytesIO(owner), len(owner), version=None)
                 return
         self._write_note(key, owner)
+
+    def now(self) -> float:
+        """The time by the store's own clock, which has dated the files: two requests, once an hour."""
+        asked = self._clock
+        if asked is None or time.monotonic() - asked[0] > SWEEP_SECONDS:
+            key = self._place.child(_CLOCK_KEY)
+            with self._errors:
+                self._write_note(key, b"")
+                asked = self._clock = time.monotonic(), _modified(self._storage.stat(key))
+        return asked[1] + time.monotonic() - asked[0]
 
     def collection(self, owner: str, name: str, identifier: str) -> str:
         """The directory of a collection."""
@@ -380,7 +394,7 @@ class StoreObjects:
 
     def forget_older(self, directory: str, seconds: float, name: str | None = None) -> None:
         """Delete the files of a directory, or just one of them, that were written longer ago than that."""
-        limit = time.time() - seconds
+        limit = self.now() - seconds
         if name is None:
             infos = [info for entry in list(self._files(directory)) if (info := _listed(entry))]
         else:
@@ -422,13 +436,13 @@ class StoreObjects:
                 yield directory, self.size(directory)
 
     def _is_old(self, directory: str) -> bool:
-        limit = time.time() - LEFTOVER_SECONDS
+        limit = self.now() - LEFTOVER_SECONDS
         return all(_modified(entry) < limit for _, entry in self._walk(directory))
 
     def _expired(self) -> Iterator[tuple[str, int]]:
         spaces = [space.directory for space in self.algorithm_spaces() if space.kind == "temp"]
         for seconds, directories in ((SESSION_SECONDS, ["sessions"]), (TEMP_SECONDS, spaces)):
-            limit = time.time() - seconds
+            limit = self.now() - seconds
             for directory in directories:
                 for parent, entry in self._walk(directory):
                     if _modified(entry) < limit:

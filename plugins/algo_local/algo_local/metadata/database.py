@@ -78,6 +78,9 @@ class Database(Protocol):
         well. It also serves as the lock under which a change of the file system is joined to that of its rows.
         """
 
+    def now(self) -> float:
+        """Seconds since the epoch by the one clock that all who share the rows go by, whatever their own say."""
+
     def remembered(self, what: tuple[Hashable, ...], ask: Callable[[], _T]) -> _T:
         """What `ask` gives, or what it gave since anybody changed what it depends on; nobody may change that.
 

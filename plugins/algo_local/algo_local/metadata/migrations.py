@@ -395,8 +395,8 @@ CREATE INDEX requests_by_account_and_algorithm ON requests (account, algorithm, 
 CREATE INDEX requests_by_parent ON requests (parent, account, state, created_at) WHERE parent != ''
 """
 """The conditions hold for each call: a query says with one which index it wants."""
-
 _WITH_RESUMPTION = "ALTER TABLE requests ADD COLUMN resumption TEXT NOT NULL DEFAULT ''"
+_WITH_OPTIONS = "ALTER TABLE connectors ADD COLUMN options BLOB"
 MIGRATIONS = (
     _FIRST,
     _WITH_CONNECTORS,
@@ -414,6 +414,7 @@ MIGRATIONS = (
     _WITH_STATES,
     _WITH_PAGES,
     _WITH_RESUMPTION,
+    _WITH_OPTIONS,
 )
 """The migration to each version of the schema from the previous one; a published migration never changes."""
 

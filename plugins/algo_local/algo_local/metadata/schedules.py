@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -101,7 +100,7 @@ class Schedules:
         Raises:
             Invalid: if the schedule means no time, or the account has too many.
         """
-        now = time.time()
+        now = self._database.now()
         made = Schedule(
             str(uuid.uuid4()), owner, algorithm, version, cron, zone, *given, now, next_time(cron, zone, now)
         )
@@ -142,12 +141,15 @@ class Schedules:
             moment: float | None = rows.execute("SELECT min(next_at) FROM schedules").fetchone()[0]
         return moment
 
-    def claim(self, now: float) -> list[Schedule]:
+    def claim(self) -> list[Schedule]:
         """The schedules whose time has come. One process gets each: its next time is set in the same transaction.
 
-        Those whose time has been missed get their next one, too.
+        Those whose time has been missed get their next one, too. All processes go by the clock of the database.
         """
-        due = []
+        due: list[Schedule] = []
+        moment, now = self.next_moment(), self._database.now()
+        if moment is None or moment > now:
+            return due
         with self._database.write() as rows:
             for schedule in _read(rows, "next_at <= ? ORDER BY next_at, id", now):
                 try:
@@ -163,8 +165,9 @@ class Schedules:
                 )
         return due
 
-    def ran(self, schedule: Schedule, moment: float, request: str, problem: str) -> None:
+    def ran(self, schedule: Schedule, request: str, problem: str) -> None:
         """Record a call, or why there was none."""
+        moment = self._database.now()
         with self._database.write() as rows:
             rows.execute(
                 "UPDATE schedules SET last_at = ?, last_request = ?, problem = ? WHERE id = ?",

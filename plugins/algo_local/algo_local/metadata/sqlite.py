@@ -17,7 +17,7 @@ from algo_local.metadata.memory import Memory, Pinned
 from algo_local.permissions import make_root
 from algo_local.refusals import StorageFull, StorageUnavailable
 
-SCHEMA_VERSION = 16
+SCHEMA_VERSION = 17
 """The schema version of this algo-local: the number of migrations."""
 
 _T = TypeVar("_T")
@@ -44,6 +44,10 @@ class SqliteDatabase:
         self._checked = False
         self._watch = _Watch(self)
         self._memory = Memory(self._watch.version)
+
+    def now(self) -> float:
+        """See `Database.now`: the clock of the machine that has the file."""
+        return time.time()
 
     def remembered(self, what: tuple[Hashable, ...], ask: Callable[[], _T]) -> _T:
         """See `Database.remembered`."""

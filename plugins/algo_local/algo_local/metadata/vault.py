@@ -25,7 +25,12 @@ if TYPE_CHECKING:
 
     from algo_local.metadata.database import Database, Rows
 
-ENCRYPTED = (("secrets", "value"), ("event_listeners", "credentials"), ("scm_tokens", "value"))
+ENCRYPTED = (
+    ("secrets", "value"),
+    ("event_listeners", "credentials"),
+    ("scm_tokens", "value"),
+    ("connectors", "options"),
+)
 """The tables and columns with what is encrypted."""
 
 NEW_KEY = "algo local reset --secrets"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from algo_local.refusals import StorageUnavailable
@@ -33,7 +32,7 @@ def write_stop(database: Database) -> Stop | None:
         return Stop(*json.loads(found[0])) if found else None
 
     stop = database.remembered((SETTING,), ask)
-    return stop if stop and (stop.until is None or time.time() < stop.until) else None
+    return stop if stop and (stop.until is None or database.now() < stop.until) else None
 
 
 def check_writable(database: Database, place: str) -> None:
@@ -53,7 +52,7 @@ def check_writable(database: Database, place: str) -> None:
 
 def stop_writes(database: Database, place: str, seconds: float | None) -> None:
     """Have nobody change the platform for so many seconds, or with None from now on."""
-    value = json.dumps([place, None if seconds is None else time.time() + seconds])
+    value = json.dumps([place, None if seconds is None else database.now() + seconds])
     with database.write() as rows:
         rows.execute("DELETE FROM settings WHERE name = ?", (SETTING,))
         rows.execute("INSERT INTO settings (name, value) VALUES (?, ?)", (SETTING, value))

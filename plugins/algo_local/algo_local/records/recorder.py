@@ -163,6 +163,7 @@ class Recorder:
         self._presence = presence or Presence(root)
         self.tell: Callable[[str], None] = lambda text: None
         """Told when records cannot be written, and when they can be again."""
+        self._database = database
         self._journal = Journal(database, self._presence.hold, lambda text: self.tell(text))
         self._lock = threading.Lock()
         self._live: dict[str, Live] = {}
@@ -552,9 +553,13 @@ class Recorder:
             self._is_swept = True
             self.sweep()
 
+    def now(self) -> float:
+        """The time by the clock of the database; see `Database.now`."""
+        return self._database.now()
+
     def sweep(self, *, always: bool = False) -> None:
         """Apply the retention limits and mark lost calls, at most once an hour."""
-        now = time.time()
+        now = self.now()
 
         def due(rows: Rows) -> bool:
             found = rows.execute("SELECT value FROM settings WHERE name = ?", (_SWEPT,)).fetchone()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import threading
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -51,12 +50,12 @@ class Clock:
                 take_up(self._platform)
                 call_due(self._platform, self._on_failure)
                 if moment := self._platform.schedules.next_moment():
-                    pause = min(POLL_SECONDS, max(0.0, moment - time.time()))
+                    pause = min(POLL_SECONDS, max(0.0, moment - self._platform.database.now()))
 
 
 def call_due(platform: Platform, on_failure: Callable[[str], None] | None = None) -> int:
     """Begin all due calls; returns their number."""
-    due = platform.schedules.claim(time.time())
+    due = platform.schedules.claim()
     for schedule in due:
         request, problem = "", ""
         try:
@@ -67,7 +66,7 @@ def call_due(platform: Platform, on_failure: Callable[[str], None] | None = None
             problem = f"The platform failed: {type(error).__name__}"
             if on_failure:
                 on_failure(f"The schedule {schedule.id} failed: {error!r}")
-        platform.schedules.ran(schedule, time.time(), request, problem)
+        platform.schedules.ran(schedule, request, problem)
     return len(due)
 
 

@@ -110,7 +110,7 @@ class Deliverer:
                     pass
                 due = self._records.read(table.next_due)
                 if due is not None:
-                    pause = min(pause, max(0.0, due - time.time()))
+                    pause = min(pause, max(0.0, due - self._records.now()))
                 is_last = is_last or not self._records.read(table.is_any_waiting)
             if is_last and self._may_end():
                 return
@@ -126,13 +126,13 @@ class Deliverer:
 
     def _deliver(self) -> bool:
         """Make an attempt for each notification that is due; whether there were any."""
-        due = self._records.read(table.next_due)
-        if due is None or due > time.time():
+        due, now = self._records.read(table.next_due), self._records.now()
+        if due is None or due > now:
             return False
-        found: list[Webhook] = self._records.change(lambda rows: table.claim(rows, time.time(), LEASE_SECONDS, AT_ONCE))
+        found: list[Webhook] = self._records.change(lambda rows: table.claim(rows, now, LEASE_SECONDS, AT_ONCE))
         results: list[Webhook] = []
         threads = [
-            threading.Thread(target=lambda each=each: results.append(self._attempt(each)), daemon=True)
+            threading.Thread(target=lambda each=each: results.append(self._attempt(each, now)), daemon=True)
             for each in found
         ]
         for thread in threads:
@@ -142,8 +142,8 @@ class Deliverer:
         self._records.change(lambda rows: table.settle(rows, results))
         return bool(found)
 
-    def _attempt(self, webhook: Webhook) -> Webhook:
-        now = time.time()
+    def _attempt(self, webhook: Webhook, now: float) -> Webhook:
+        begun = time.monotonic()
         try:
             record = self._records.find(webhook.request)
             if record is None:
@@ -157,7 +157,7 @@ class Deliverer:
             return webhook._replace(state=table.FAILED if is_last else table.WAITING, due_at=due, problem=str(error))
         except Exception as error:  # whatever it is, the others are to be delivered
             return webhook._replace(state=table.FAILED, problem=f"{type(error).__name__}: {error}"[:300])
-        return webhook._replace(state=table.DELIVERED, problem="", delivered_at=time.time())
+        return webhook._replace(state=table.DELIVERED, problem="", delivered_at=now + time.monotonic() - begun)
 
     def _body(self, webhook: Webhook, record: Record) -> dict[str, Any]:
         if webhook.kind == table.INSIGHTS:
