@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from algo_local.callers import CallContext
 from algo_local.execution.engine import EngineServer
 from algo_local.execution.executor import Description, Executor, Notice
 from algo_local.execution.local_pool import LocalPool
+from algo_local.execution.marks import MARKS, Marks
 from algo_local.execution.payload import Failure, Outcome, Payload
 from algo_local.execution.remote import EngineUnavailable, RemoteExecutor
 from algo_local.execution.wire import Channel, Gone, Kind
@@ -67,7 +69,8 @@ class TestRemote(ExecutorContract):
     def executor(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Executor]:
         monkeypatch.setenv("ALGO_LOCAL_SANDBOX", "off")
         pool = LocalPool(FixedEndpoint, tmp_path / "root" / "processes")
-        engine, remote = EngineServer(pool, Calls()), RemoteExecutor()
+        marks = Marks(1)
+        engine, remote = EngineServer(pool, Calls(), marks=marks), RemoteExecutor(marks=marks.share(0))
         ours, theirs = socket.socketpair()
         engine.serve(theirs)
         remote.connect(ours)
@@ -111,14 +114,15 @@ class Fake:
 class Pair:
     """A front end's executor, with an engine that can die and be started again."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_marked: bool = True) -> None:
         self.fake, self.calls = Fake(), Calls()
-        self.remote = RemoteExecutor()
+        self.marks = Marks(1) if is_marked else None
+        self.remote = RemoteExecutor(marks=self.marks.share(0) if self.marks else None)
         self.engines: list[EngineServer] = []
 
     def start_engine(self) -> None:
         ours, theirs = socket.socketpair()
-        self.engines.append(EngineServer(self.fake, self.calls))
+        self.engines.append(EngineServer(self.fake, self.calls, marks=self.marks))
         self.engines[-1].serve(theirs)
         self.remote.connect(ours)
 
@@ -133,9 +137,9 @@ class Pair:
         return thread, found
 
 
-@pytest.fixture
-def joined() -> Iterator[Pair]:
-    joined = Pair()
+@pytest.fixture(params=[True, False], ids=["marked", "told"])
+def joined(request: pytest.FixtureRequest) -> Iterator[Pair]:
+    joined = Pair(is_marked=request.param)
     joined.start_engine()
     yield joined
     joined.remote.close()
@@ -339,7 +343,7 @@ def test_the_outcome_of_a_call_whose_front_end_died_is_adopted(joined: Pair) -> 
     )
     begun.start()
     assert runs.wait(30)
-    for running in front._running.values():
+    for running in list(front._running.values()):
         assert running.channel
         running.channel.cut()  # as the end of its process does
     ours.close()
@@ -439,3 +443,99 @@ def test_a_lock_that_is_never_released_is_found(tmp_path: Path) -> None:
         thread.join(30)
         assert not thread.is_alive()
     pool.close()
+
+
+# Starts that are marked, and told of later
+
+
+@pytest.fixture
+def marked() -> Iterator[Pair]:
+    marked = Pair()
+    marked.start_engine()
+    yield marked
+    marked.remote.close()
+    for engine in marked.engines:
+        engine.close()
+
+
+def test_a_call_whose_start_was_not_told_of_yet_is_lost_and_not_repeated(
+    marked: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("algo_local.execution.notices.LATE_SECONDS", 3600.0)
+    runs, goes = threading.Event(), threading.Event()
+
+    def does(payload: Payload, **options: Any) -> None:
+        options["on_start"]("worker")
+        runs.set()
+        goes.wait(30)
+
+    marked.fake.does = does
+    tell: list[str] = []
+    begun = marked.begin(on_start=Notice(tell.append))
+    assert runs.wait(30)
+    marked.engines[0].close()
+    marked.start_engine()
+    failure = ended(begun).failure
+    goes.set()
+    assert failure is not None
+    assert failure.ended == "lost"
+    assert tell == []
+    assert len(marked.fake.given) == 1
+
+
+def test_a_start_is_told_while_a_long_call_runs_and_before_the_end_of_a_short_one(
+    marked: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("algo_local.execution.notices._QUIET", 1)  # so that its thread sleeps and wakes again
+    goes, told = threading.Event(), []
+
+    def does(payload: Payload, **options: Any) -> None:
+        options["on_start"]("worker")
+        if payload.data == "long":
+            assert goes.wait(30)
+
+    def note(worker: str, at: float) -> None:
+        told.append((worker, at))
+        goes.set()
+
+    marked.fake.does = does
+    for data in ("long", "short", "short", "long"):
+        goes.clear()
+        before = time.time()
+        assert marked.call(data, on_start=Notice(lambda worker: None, note)).failure is None
+        worker, at = told.pop()
+        assert (worker, told) == ("worker", [])
+        assert before <= at <= time.time()
+        time.sleep(0.1)
+
+
+def test_a_call_of_a_front_end_that_is_gone_does_not_start(marked: Pair) -> None:
+    waits, goes, started = threading.Event(), threading.Event(), []
+
+    def does(payload: Payload, **options: Any) -> None:
+        waits.set()
+        assert goes.wait(30)
+        options["on_start"]("worker")
+        started.append(payload)
+
+    marked.fake.does = does
+    begun = marked.begin(on_start=Notice(lambda worker: None))
+    assert waits.wait(30)
+    for running in list(marked.remote._running.values()):
+        assert running.channel
+        running.ends = Failure("as its process has ended")
+        running.channel.cut()
+    ended(begun)
+    goes.set()
+    wait_for(lambda: not marked.engines[0]._waiting)
+    assert started == []
+
+
+def test_a_call_beyond_the_marks_is_told_as_it_starts(marked: Pair) -> None:
+    assert marked.remote._marks
+    places = [marked.remote._marks.take() for _ in range(MARKS)]
+    assert sorted(place for place in places if place is not None) == list(range(MARKS))
+    told: list[str] = []
+    assert marked.call(on_start=Notice(told.append)).failure is None
+    assert told == ["worker"]
+    assert marked.remote._marks.take() is None

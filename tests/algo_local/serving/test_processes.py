@@ -499,8 +499,11 @@ def test_all_end_and_leave_nothing(several: Several, state: Path, tmp_path: Path
         workers = [int(entry["worker"]) for entry in clients[3]("GET", "requests?state=running")[1]["results"]]
         own = [several.engine, *several.front_ends]
         processes = [*own, *workers]
-        for process in own if number == signal.SIGINT else []:
-            os.kill(process, number)  # as a terminal does
+        for process in own if number != signal.SIGKILL else []:
+            os.kill(process, number)  # as a terminal does, or what ends a service
+        assert clients[3]("GET", "data/.my")[0] == 200, "the parent ends them, and nobody else does"
+        if number == signal.SIGTERM:
+            several.process.send_signal(number)
         code, said = several.stop(number)
         if number != signal.SIGKILL:
             assert code == ExitCode.OK

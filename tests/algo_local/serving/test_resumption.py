@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pexpect
 import pytest
-from support.serving import algo
+from support.serving import ALGO, algo
 from support.several import Several, eventually
+from support.wire import PATIENCE
 
 from algo_local.opening import open_platform
 from algo_local.platform import Platform
@@ -65,6 +68,20 @@ def served_root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield base
 
 
+@contextlib.contextmanager
+def watched() -> Iterator[Any]:
+    """`algo local top` on a terminal."""
+    program, *arguments = (*ALGO, "local", "top", "--interval", "0.1")
+    environ = {**os.environ, "TERM": "xterm"}
+    child: Any = pexpect.spawn(program, list(arguments), env=environ, encoding="utf-8", timeout=PATIENCE)
+    try:
+        yield child
+        child.send("q")
+        child.expect(pexpect.EOF)
+    finally:
+        child.close(force=True)
+
+
 @pytest.mark.parametrize(
     ("options", "number"),
     [
@@ -88,8 +105,11 @@ def test_what_no_worker_had_runs_once_in_order_on_the_next(
                 client("POST", "algo/jane/Note?output=void", [str(noted), each])[1]["request_id"]
                 for each in range(COUNT)
             ]
+        watching = stack.enter_context(watched())
+        watching.expect_exact(f"{COUNT} waiting, 1 running, 1 worker ")
         if number:
             several.stop(number)
+            watching.expect_exact(f"{COUNT} waiting, 0 running, 0 workers ")
             several = stack.enter_context(contextlib.closing(Several(*options)))
         else:
             several.crash(several.engine)
@@ -99,6 +119,7 @@ def test_what_no_worker_had_runs_once_in_order_on_the_next(
             lost = client("GET", f"requests/{first}/result")[1]["error"]["message"]
             assert "shutting down" in lost if number == signal.SIGTERM else "ended while the call ran" in lost
             assert not client("GET", "requests?state=running,queued")[1]["results"]
+        watching.expect_exact("  0 waiting, 0 running")
     assert noted.read_text().split() == list(map(str, range(COUNT)))
     assert held.read_text() == "x"
 

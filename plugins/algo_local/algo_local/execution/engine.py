@@ -20,6 +20,8 @@ from algo_local.callers import CallContext
 from algo_local.execution import wire
 from algo_local.execution.executor import Executor
 from algo_local.execution.local_pool import LocalPool
+from algo_local.execution.marks import Marks
+from algo_local.execution.notices import Notices
 from algo_local.execution.payload import Outcome
 from algo_local.execution.wire import Channel, Gone, Kind, Message
 
@@ -54,8 +56,16 @@ class Calls(Protocol):
 class EngineServer:
     """Serves front ends. Each has a link, on which it gives the ends of connections, with a thread for each."""
 
-    def __init__(self, executor: Executor, calls: Calls, questions: Mapping[str, Question] | None = None) -> None:
-        """`questions` are answered beside those about the executor."""
+    def __init__(
+        self,
+        executor: Executor,
+        calls: Calls,
+        questions: Mapping[str, Question] | None = None,
+        marks: Marks | None = None,
+    ) -> None:
+        """`questions` are answered beside those about the executor. `marks` are set of calls that workers take."""
+        self._marks = marks
+        self._notices = Notices()
         self._executor = executor
         self._calls = calls
         self._questions: dict[str, Question] = {
@@ -83,6 +93,7 @@ class EngineServer:
 
     def close(self) -> None:
         """Cut all connections; calls that run are not ended."""
+        self._notices.close()
         with self._lock:
             self._is_closed = True
             for link in self._links:
@@ -162,15 +173,14 @@ class EngineServer:
         return identifier in self._waiting and self._executor.cancel(identifier)
 
     def _call(self, channel: Channel, message: Message) -> None:
-        told_build, told_context, content_type, timeout, account, waits, streams = message.head
+        told_build, told_context, content_type, timeout, account, waits, streams, mark = message.head
         build, context = channel.heard_build(*told_build), wire.decoded_context(told_context)
         arrived, taken, worker = time.monotonic(), None, ""
 
         def on_start(name: str) -> None:
             nonlocal taken, worker
             try:
-                channel.send(Kind.STARTED, (name, waits))
-                goes_on = not waits or channel.receive().kind is Kind.GO
+                goes_on = self._told_of_start(channel, name, mark, waits=waits)
             except Gone:
                 goes_on = False
             if not goes_on:
@@ -215,6 +225,17 @@ class EngineServer:
             self._calls.adopt(context, build, outcome, worker)
             raise
         self._calls.ended(context, build, outcome, None if taken is None else taken - arrived)
+
+    def _told_of_start(self, channel: Channel, worker: str, mark: int | None, *, waits: bool) -> bool:
+        """Tell a front end that a worker is about to take a call; whether it is to."""
+        told = worker, waits, time.time()
+        if waits or mark is None or self._marks is None:
+            channel.send(Kind.STARTED, told)
+            return not waits or channel.receive().kind is Kind.GO
+        channel.hold_back(Kind.STARTED, told)
+        self._marks.set(mark)
+        self._notices.add(channel)
+        return True
 
 
 class _Unwanted(Exception):

@@ -62,14 +62,19 @@ def command_of(build: Build, tree: Path, answers: Path) -> list[str]:
 class Notice:
     """An `on_start` that never refuses a call, which may begin before it was told."""
 
-    __slots__ = ("_tell",)
+    __slots__ = ("_tell", "_tell_late")
 
-    def __init__(self, tell: Callable[[str], None]) -> None:
+    def __init__(self, tell: Callable[[str], object], tell_late: Callable[[str, float], object] | None = None) -> None:
+        """`tell_late` is told a start before now, at a time in seconds since the epoch."""
         self._tell = tell
+        self._tell_late = tell_late
 
-    def __call__(self, worker: str) -> None:
-        """See `Executor.call`."""
-        self._tell(worker)
+    def __call__(self, worker: str, at: float | None = None) -> None:
+        """See `Executor.call`; `at` is when it began, if that is known."""
+        if at is None or self._tell_late is None:
+            self._tell(worker)
+        else:
+            self._tell_late(worker, at)
 
 
 def has_to_agree(on_start: Callable[[str], None] | None) -> bool:

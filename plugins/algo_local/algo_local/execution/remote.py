@@ -17,7 +17,8 @@ from typing import Any
 from algo_local.algorithms.build import Build
 from algo_local.callers import CallContext
 from algo_local.execution import wire
-from algo_local.execution.executor import Description, has_to_agree
+from algo_local.execution.executor import Description, Notice, has_to_agree
+from algo_local.execution.marks import MarksOfFrontEnd
 from algo_local.execution.payload import SHUTTING_DOWN, Failure, Outcome, Payload
 from algo_local.execution.protocol import CANNOT_RUN, encode_request
 from algo_local.execution.scheduler import BuildWorkers
@@ -48,12 +49,26 @@ class EngineUnavailable(StorageUnavailable):
 class _Running:
     """A call of this process."""
 
-    def __init__(self, context: CallContext) -> None:
+    def __init__(self, context: CallContext, marks: MarksOfFrontEnd | None) -> None:
         self.context = context
-        self.is_started = False
+        self._marks = marks
+        self.mark = marks.take() if marks else None
+        self.was_told = False
+        """Whether the engine has told of its start."""
         self.ends: Failure | None = None
         """Why it is to end, if this process has decided that."""
         self.channel: Channel | None = None
+
+    @property
+    def is_started(self) -> bool:
+        """Whether a worker may have it."""
+        return self.was_told or (self._marks is not None and self.mark is not None and self._marks.is_set(self.mark))
+
+    def give_back(self) -> None:
+        """It has ended: its mark is for another one."""
+        if self._marks is not None and self.mark is not None:
+            self._marks.give_back(self.mark)
+            self._marks = None
 
 
 class RemoteExecutor:
@@ -69,8 +84,13 @@ class RemoteExecutor:
         account: Callable[[], str] = lambda: "",
         on_insights: Callable[[str, list[Any]], object] = lambda identifier, insights: None,
         is_key: Callable[[str], bool] = lambda token: False,
+        marks: MarksOfFrontEnd | None = None,
     ) -> None:
-        """`is_key` says whether a credential is an API key, which is no token: the engine need not be asked."""
+        """`is_key` says whether a credential is an API key, which is no token: the engine need not be asked.
+
+        The engine sets `marks` of calls that workers take, rather than tell of each as it starts.
+        """
+        self._marks = marks
         self._account = account
         self._on_insights = on_insights
         self._is_key = is_key
@@ -162,11 +182,10 @@ class RemoteExecutor:
         """See `Executor.call`."""
         deadline = time.monotonic() + timeout
         line = encode_request(payload)
-        running = _Running(context)
         with self._changed:
             if self._takes_none:
                 return Outcome(None, SHUTTING_DOWN, 0.0, "")
-            self._running[context.request_id] = running
+            running = self._running[context.request_id] = _Running(context, self._marks)
         try:
             while True:
                 channel = self._open(min(deadline, time.monotonic() + ENGINE_SECONDS), running)
@@ -178,7 +197,7 @@ class RemoteExecutor:
                 began = time.monotonic()
                 head = (
                     *(wire.encoded_context(context), payload.content_type),
-                    *(deadline - began, self._account(), has_to_agree(on_start), on_output is not None),
+                    *(deadline - began, self._account(), has_to_agree(on_start), on_output is not None, running.mark),
                 )
                 try:
                     found = self._exchange(
@@ -200,6 +219,7 @@ class RemoteExecutor:
             with self._changed:
                 del self._running[context.request_id]
                 self._changed.notify_all()
+            running.give_back()
 
     def _exchange(
         self,
@@ -219,16 +239,18 @@ class RemoteExecutor:
         while True:
             message = channel.receive()
             if message.kind is Kind.STARTED:
-                worker, waits = message.head
+                worker, waits, at = message.head
                 try:
-                    if on_start:
+                    if isinstance(on_start, Notice):
+                        on_start(worker, at)
+                    elif on_start:
                         on_start(worker)
                 except BaseException:
                     if waits:
                         channel.send(Kind.STOP)
                     raise
                 # Not before: until it is told to go on, the worker has nothing.
-                running.is_started = True
+                running.was_told = True
                 if waits:
                     channel.send(Kind.GO)
             elif message.kind is Kind.PRINTED:

@@ -6,6 +6,7 @@ JSON and bytes are read, and only as much as a message may have.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import socket
@@ -82,6 +83,7 @@ class Channel:
         self.socket = connected
         self._lock = threading.Lock()
         self._held = b""
+        self._held_back = b""
         self._builds: dict[str, int] = {}
         self._texts: list[str] = []
 
@@ -107,16 +109,33 @@ class Channel:
         return decoded_build(self._texts[number])
 
     def send(self, kind: Kind, head: Any = None, body: bytes = b"") -> None:
-        """Send a message, in one piece."""
-        encoded = _ENCODER.encode(head).encode()
-        if len(encoded) > HEAD_BYTES or len(body) > BODY_BYTES:
-            raise Gone(f"A message of {len(encoded) + len(body)} bytes is too large")
-        data = b"".join((_FRAME.pack(kind.value, len(encoded), len(body)), encoded, body))
+        """Send a message, in one piece, after what is held back."""
+        data = _message(kind, head, body)
         try:
             with self._lock:
-                self.socket.sendall(data)
+                held, self._held_back = self._held_back, b""
+                self.socket.sendall(held + data)
         except OSError as error:
             raise Gone from error
+
+    def hold_back(self, kind: Kind, head: Any) -> None:
+        """Send a message together with the next one, or by `let_go`, in the place of one that is held back."""
+        self._held_back = _message(kind, head, b"")
+        try:
+            if not self.socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT):
+                raise Gone
+        except BlockingIOError:
+            pass  # the other end is there, and waits
+        except OSError as error:
+            raise Gone from error
+
+    def let_go(self) -> None:
+        """Send what is held back, if anything still is; whether that arrives is seen by whoever sends the next."""
+        with self._lock:
+            held, self._held_back = self._held_back, b""
+            if held:
+                with contextlib.suppress(OSError):
+                    self.socket.sendall(held)
 
     def receive(self) -> Message:
         """The next message."""
@@ -157,6 +176,13 @@ class Channel:
     def close(self) -> None:
         """Close the socket."""
         self.socket.close()
+
+
+def _message(kind: Kind, head: Any, body: bytes) -> bytes:
+    encoded = _ENCODER.encode(head).encode()
+    if len(encoded) > HEAD_BYTES or len(body) > BODY_BYTES:
+        raise Gone(f"A message of {len(encoded) + len(body)} bytes is too large")
+    return b"".join((_FRAME.pack(kind.value, len(encoded), len(body)), encoded, body))
 
 
 # Values in messages

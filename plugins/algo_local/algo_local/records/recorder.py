@@ -83,15 +83,17 @@ class Live:
         """Whether its result must be stored, whatever its size."""
         return self.level == FULL and (self.record.is_void or self.record.key is not None)
 
-    def started(self, worker: str) -> None:
-        """Record that a worker has taken it. With an idempotency key, that is on record when this returns.
+    def started(self, worker: str, at: float | None = None) -> None:
+        """Record that a worker has taken it, now or at a time in seconds since the epoch.
+
+        With an idempotency key, that is on record when this returns.
 
         Of one that another process would execute again without that, it is on the disk.
 
         Raises:
             StorageUnavailable: if it cannot be written; the call must not be executed then.
         """
-        self.record.started(worker, time.time())
+        self.record.started(worker, time.time() if at is None else at)
         self.is_changed = True
         if self.record.key is not None or self.record.resumption:
             try:

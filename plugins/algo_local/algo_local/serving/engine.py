@@ -31,6 +31,7 @@ from algo_local.workers import review, review_and_prepare
 if TYPE_CHECKING:
     from algo_local.algorithms.build import Build
     from algo_local.callers import CallContext
+    from algo_local.execution.marks import Marks
     from algo_local.execution.payload import Outcome
     from algo_local.platform import Platform
     from algo_local.records.record import Record
@@ -78,6 +79,7 @@ class _Calls:
 def run_engine(
     control: Control,
     platform: Platform,
+    marks: Marks,
     *,
     scheme: str,
     is_public: bool,
@@ -97,7 +99,7 @@ def run_engine(
     platform.ensure_key()
     platform.objects.check()  # a store that cannot be used is told at the start
     application = Application(platform, scheme=scheme, on_failure=log, beside=monitoring.answer)
-    server = EngineServer(platform.executor, _Calls(platform, monitoring), _questions(platform, application))
+    server = EngineServer(platform.executor, _Calls(platform, monitoring), _questions(platform, application), marks)
     schedules = Clock(platform, on_failure=log)
     try:
         with workers_kept_ready(lambda: review_and_prepare(platform), platform.changed, on_failure=log):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from algo_core.errors import AlgoError
 from algo_local.execution.concurrency import ConcurrencyLimit
+from algo_local.execution.marks import MarksOfFrontEnd
 from algo_local.execution.remote import RemoteExecutor
 from algo_local.serving.balance import Share
 from algo_local.serving.control import DRAIN, HEARD, LINK, SILENT, Control
@@ -60,6 +61,7 @@ def run_front_end(
     make: Callable[[RemoteExecutor], Platform],
     listener: socket.socket,
     share: Share,
+    marks: MarksOfFrontEnd,
     *,
     tls: ssl.SSLContext | None,
     is_public: bool,
@@ -77,6 +79,7 @@ def run_front_end(
         account=counted.account,
         on_insights=lambda identifier, found: _note(platform, identifier, found),
         is_key=lambda text: holder_of(platform, text) is not None,
+        marks=marks,
     )
     platform = make(remote)
     platform.is_public = is_public

@@ -44,6 +44,9 @@ START_SECONDS = 120.0
 END_SECONDS = 25.0
 """Within which a process ends that was told to; it bounds that by itself, unless it hangs."""
 
+LAST_SECONDS = 5.0
+"""Within which it ends if others have used up that time, as those that hang do."""
+
 DRAIN_SECONDS = 0.05
 """Between the last accepted request and the end of calls."""
 
@@ -314,6 +317,7 @@ class Processes:
 
     def _end(self) -> None:
         self._listener.close()
+        ends = time.monotonic() + END_SECONDS
         running = [process for process in self._front_ends if process.pid]
         for process in running:
             self._tell(process, DRAIN)
@@ -321,22 +325,22 @@ class Processes:
             time.sleep(DRAIN_SECONDS)
         if self._engine.pid:
             self._tell(self._engine, CUT)
-            self._await_end([self._engine], until_ready=True)
+            self._await_end([self._engine], ends, until_ready=True)
         for process in running:
             self._tell(process, STOP)
-        self._await_end(running)
+        self._await_end(running, ends)
         if self._engine.pid:
             self._tell(self._engine, STOP)
-            self._await_end([self._engine])
+            self._await_end([self._engine], ends)
 
     def _tell(self, process: _Process, order: bytes) -> None:
         if process.control:
             with contextlib.suppress(OSError):
                 process.control.send(order, socket.MSG_DONTWAIT)  # one that hangs must not stop this process, too
 
-    def _await_end(self, processes: list[_Process], *, until_ready: bool = False) -> None:
+    def _await_end(self, processes: list[_Process], ends: float, *, until_ready: bool = False) -> None:
         """Wait until processes have ended, or are ready again; those that take too long are killed."""
-        ends = time.monotonic() + END_SECONDS
+        ends = max(ends, time.monotonic() + LAST_SECONDS)
         for process in processes:
             process.is_ready = False
             while process.control and not (until_ready and process.is_ready):

@@ -118,6 +118,7 @@ def serve_in_processes(
         UsageError: if the address cannot be listened on.
         AlgoError: if the certificate, the platform's state or the executor cannot be used, or a variable is wrong.
     """
+    from algo_local.execution.marks import Marks
     from algo_local.serving.balance import Balance
     from algo_local.serving.engine import run_engine
     from algo_local.serving.front_end import run_front_end
@@ -135,14 +136,14 @@ def serve_in_processes(
 
         def engine(control: Control) -> None:
             scheme = "https" if tls else "http"
-            run_engine(control, make(None), scheme=scheme, is_public=is_public, say=say, on_call=on_call)
+            run_engine(control, make(None), marks, scheme=scheme, is_public=is_public, say=say, on_call=on_call)
 
         def front_end(number: int, control: Control) -> None:
             run_front_end(
                 control,
                 lambda remote: make(lambda endpoint, directory: remote),
                 listener,
-                balance.share(number),
+                *(balance.share(number), marks.share(number)),
                 tls=context,
                 is_public=is_public,
                 say=say,
@@ -150,7 +151,7 @@ def serve_in_processes(
                 on_call=on_call,
             )
 
-        balance = Balance(count)
+        balance, marks = Balance(count), Marks(count)
         front_ends = [partial(front_end, number) for number in range(count)]
         processes = Processes(
             engine, front_ends, listener, Log(say), on_death=balance.forget, hang_seconds=longest_hang

@@ -149,7 +149,7 @@ class Invocation:
                         self.payload,
                         timeout=deadline - time.monotonic(),
                         context=self.context,
-                        on_start=live.started if live.is_claimed else Notice(live.started),
+                        on_start=live.started if live.is_claimed else Notice(live.started, live.started),
                         on_output=live.printed,
                     )
                 except (TooManyCalls, StorageUnavailable):
