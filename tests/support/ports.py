@@ -14,7 +14,7 @@ _claims: list[socket.socket] = []
 def _not_given_away() -> Sequence[int]:
     """The ports that the system does not give to connections, or to whoever asks for any."""
     first, last = map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
-    return range(10_240, first) if first > 12_000 else range(last + 1, 65_536)
+    return range(20_000, first) if first > 24_000 else range(last + 1, 65_536)  # Ray has plans with those before
 
 
 def free_ports(count: int) -> list[int]:
