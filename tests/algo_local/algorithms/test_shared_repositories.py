@@ -16,13 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dulwich.refs import Ref
+from dulwich.repo import Repo
 from support.machines import Machines
 from support.programs import needs
 from support.stores import Store
 
 from algo_local.algorithms import repositories as repositories_module
 from algo_local.algorithms.registry import Algorithm
-from algo_local.algorithms.repository_files import bring_to, content_of, copy_to, make_bare
+from algo_local.algorithms.repository_files import bring_to, content_of, copy_to, make_bare, pack, unpack
 from algo_local.algorithms.source_trees.archives import FILE, TreeEntry
 from algo_local.backups.archive import DirectoryStore
 from algo_local.backups.backup import Backup
@@ -266,6 +268,21 @@ def test_repositories_from_before_the_object_store_are_shared(
     assert messages(machine_at("two"), shared_algorithm) == ["Initial commit", "before"]
 
 
+def test_what_was_changed_while_nothing_was_shared_is_kept(
+    machine_at: Machines, shared_algorithm: Algorithm, capsys: pytest.CaptureFixture[str]
+) -> None:
+    commit(machine_at("one"), shared_algorithm, "first")
+    mine = commit(machine_at("one", shares=False), shared_algorithm, "mine")
+    two, again = machine_at("two"), machine_at("one")
+    commit(two, shared_algorithm, "second")
+    for _ in range(2):
+        assert messages(again, shared_algorithm) == ["Initial commit", "first", "second"]
+    (kept,) = (again.root / "repositories").glob(f"{shared_algorithm.id}.own-*")
+    assert str(kept) in capsys.readouterr().err
+    with Repo(str(kept)) as repository:
+        assert repository.head().decode() == mine
+
+
 def test_a_deleted_algorithm_leaves_nothing(
     machine_at: Machines, shared_algorithm: Algorithm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -300,6 +317,8 @@ def test_a_change_that_comes_after_a_move_is_refused(machine_at: Machines, share
 def test_backups_of_all_machines_are_equal(machine_at: Machines, shared_algorithm: Algorithm, tmp_path: Path) -> None:
     one, two = machine_at("one"), machine_at("two")
     commit(one, shared_algorithm, "first")
+    branch = Ref(b"refs/heads/\xff")
+    one.repositories.change(shared_algorithm, lambda found: found.refs.set_if_equals(branch, None, found.head()))
     digests = set()
     for platform in (one, two):
         store = DirectoryStore(tmp_path / "backup")
@@ -309,6 +328,20 @@ def test_backups_of_all_machines_are_equal(machine_at: Machines, shared_algorith
         digests.add(manifest.digest)
         shutil.rmtree(tmp_path / "backup")
     assert len(digests) == 1
+
+
+def test_names_of_branches_are_bytes(tmp_path: Path) -> None:
+    path, names = tmp_path / "bare", [os.fsdecode(b"refs/heads/\xff\xc3\xbc"), "/".join(["refs", *["deep" * 9] * 20])]
+    make_bare(path)
+    for name in ("HEAD", *names):
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        (path / name).write_bytes(name.encode("utf-8", "surrogateescape"))
+    with (tmp_path / "archive").open("w+b") as file:
+        pack(path, file)
+        file.seek(0)
+        unpack(file, tmp_path / "copy")
+    assert set(content_of(tmp_path / "copy")) == set(content_of(path))
+    assert len(set(content_of(path))) == 3
 
 
 def test_branches_and_directories_of_branches_follow_each_other(tmp_path: Path) -> None:

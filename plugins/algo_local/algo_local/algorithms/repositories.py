@@ -25,6 +25,7 @@ from algo_local.algorithms.fetching import fetch
 from algo_local.algorithms.repository_files import branches_of, bring_to, copy_to
 from algo_local.algorithms.source_trees.archives import FILE, LINK, PROGRAM, TreeEntry, checked_name
 from algo_local.error_codes import ErrorCode
+from algo_local.permissions import notify
 from algo_local.refusals import Invalid, Missing, StorageUnavailable
 from algo_local.trees import remove_abandoned, remove_tree
 
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
 BRANCH = b"refs/heads/master"
 _SUBMODULE = 0o160000
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+_UNFINISHED = ""
+"""The note of a copy that is being brought to another state."""
+
 _TRIES = 100
 """How often a change is made anew because another machine was faster."""
 
@@ -111,6 +115,7 @@ class Repositories:
                 _unlock(path)
             else:
                 self._make(algorithm, path)
+            self._note(algorithm.id).unlink(missing_ok=True)  # if machines shared it before: now it is not a copy
             with Repo(str(path)) as repository:
                 return work(repository)
 
@@ -266,6 +271,7 @@ class Repositories:
                 return name
             with self._draft() as draft:
                 if shared.fetch(name, draft):
+                    self._keep_own(identifier, draft)
                     self._bring(identifier, draft, name)
                     return name
             if name == before:
@@ -304,10 +310,27 @@ class Repositories:
         return True
 
     def _bring(self, identifier: str, draft: Path, name: str) -> None:
-        self._note(identifier).unlink(missing_ok=True)
+        self._write_note(identifier, _UNFINISHED)
         bring_to(self.path(identifier), draft)
+        self._write_note(identifier, name)
+
+    def _write_note(self, identifier: str, text: str) -> None:
         with replacing(self._note(identifier), mode=0o600) as file:
-            file.write(name.encode("ascii"))
+            file.write(text.encode("ascii"))
+
+    def _keep_own(self, identifier: str, draft: Path) -> None:
+        """Keep what was changed here while nothing was shared, if the shared state is without it. The lock is held."""
+        path = self.path(identifier)
+        if self._note(identifier).exists() or not path.is_dir():
+            return
+        from dulwich.repo import Repo
+
+        with Repo(str(path)) as own, Repo(str(draft)) as theirs:
+            if all(commit in theirs.object_store for commit in own.get_refs().values()):
+                return
+        kept = self._root / f"{identifier}.own-{int(time.time())}"
+        copy_to(path, kept)
+        notify(f"A repository had commits that other machines do not have: they are kept in {kept}")
 
     @contextmanager
     def _draft(self) -> Iterator[Path]:
