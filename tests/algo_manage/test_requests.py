@@ -36,6 +36,11 @@ def asked(stub: StubPlatform) -> list[tuple[str, str, Any]]:
          "/v1/algorithms/demo/Hello", {"settings": {"license": "mit", "source_visibility": "open"}}),
         (["update", "demo/Hello", "--min-workers", "0", "--max-workers", "4"], "PUT", "/v1/algorithms/demo/Hello",
          {"settings": {"min_workers": 0, "max_workers": 4}}),
+        (["update", "demo/Hello", "--cpus", "0.5", "--gpus", "default", "--memory", "4G", "--resource", "ssd=1",
+          "--resource", "x.y=0.5"], "PUT", "/v1/algorithms/demo/Hello",
+         {"settings": {"cpus": 0.5, "gpus": "default", "memory": "4G", "resources": {"ssd": 1, "x.y": 0.5}}}),
+        (["update", "demo/Hello", "--resource", "default"], "PUT", "/v1/algorithms/demo/Hello",
+         {"settings": {"resources": "default"}}),
         (["compile", "demo/Hello"], "POST", "/v1/algorithms/demo/Hello/compile", {}),
         (["compile", "demo/Hello", "--commit", "abc"], "POST", "/v1/algorithms/demo/Hello/compile", {"commitSha": "abc"}),
         (["publish", "demo/Hello"], "POST", "/v1/algorithms/demo/Hello/versions",
@@ -55,6 +60,31 @@ def test_what_is_sent(home: Home, stub: StubPlatform, arguments: list[str], meth
     # what a removal leaves without an algorithm, schedules, is looked up after it
     assert [one for one in asked(stub) if method != "DELETE" or one[0] != "GET"] == [(method, path, body)]
     assert isinstance(done.json, dict)
+
+
+@pytest.mark.parametrize(
+    "option",
+    [["--cpus", "two"], ["--cpus", "nan"], ["--gpus", "inf"], ["--resource", "ssd"], ["--resource", "=1"],
+     ["--resource", "ssd=x"], ["--resource", "ssd=default"], ["--resource", "default", "--resource", "ssd=1"]],
+)  # fmt: skip
+def test_resources_that_are_none_are_not_sent(home: Home, stub: StubPlatform, option: list[str]) -> None:
+    done = home.run("algorithms", "update", "demo/Hello", *option)
+    assert done.code == ExitCode.USAGE
+    assert option[1] in done.stderr or option[1].partition("=")[2] in done.stderr
+    assert not stub.seen
+
+
+def test_resources_are_shown(home: Home, stub: StubPlatform) -> None:
+    settings = {"cpus": 0.5, "memory": 4 << 30, "resources": {"ssd": 1, "x": 2}, "min_workers": 1}
+    stub.on("GET", "/v1/algorithms/demo/Hello", json_answer({**ALGORITHM, "settings": settings}))
+    lines = [line.split(":", 1) for line in home.run("algorithms", "show", "demo/Hello").text.splitlines()]
+    shown = {name: value.strip() for name, value in lines}
+    assert (shown["Cpus"], shown["Memory"], shown["Resources"], shown["Min workers"]) == (
+        "0.5",
+        "4.0 GiB",
+        "ssd=1, x=2",
+        "1",
+    )
 
 
 def test_algorithms_of_a_platform_that_cannot_list_all(home: Home, stub: StubPlatform) -> None:

@@ -70,10 +70,17 @@ NODE = {"node_ip_address": "127.0.0.1", "object_store_memory": 80 << 20, "includ
 
 
 def add_node(cluster: Any, cache: Path, number: int, **more: Any) -> Any:
-    """Start a node that keeps its builds in `cache`; nothing else runs where the resource `nodeN` is asked for."""
-    return cluster.add_node(
-        **NODE, num_cpus=8, resources={f"node{number}": 8}, env_vars={"ALGO_RAY_CACHE": str(cache)}, **more
-    )
+    """Start a node that keeps its builds in `cache`; nothing else runs where the resource `nodeN` is asked for.
+
+    It reaches no package index, and has other versions of our own packages.
+    """
+    other = cache / "other"
+    for package in ("algo_core", "algo_local", "algo_ray"):
+        (other / package).mkdir(parents=True)
+        (other / package / "__init__.py").write_text("raise ImportError('this is what the node has')\n")
+    environ = {"ALGO_RAY_CACHE": str(cache), "PYTHONPATH": str(other), "PIP_NO_INDEX": "1", "UV_OFFLINE": "1"}
+    nowhere = dict.fromkeys(("PIP_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX_URL"), "http://127.0.0.1:9/simple")
+    return cluster.add_node(**NODE, num_cpus=8, resources={f"node{number}": 8}, env_vars={**environ, **nowhere}, **more)
 
 
 @pytest.fixture(scope="session")

@@ -12,11 +12,13 @@ from typing import Any
 import pytest
 import trustme
 
+from algo_core.errors import ConfigError
 from algo_local.algorithms.build import Build
 from algo_local.execution.payload import Payload
 from algo_local.execution.wire import Gone, Kind
 from algo_local.testing import PATIENCE, context_for
 from algo_ray import lines, sessions
+from algo_ray.connection import Connection
 from algo_ray.executor import RayExecutor
 from algo_ray.frames import Channel
 from algo_ray.lines import KEY_BYTES, Line, line_over, prove
@@ -158,10 +160,18 @@ def test_other_certificates_get_no_line(environ_of: Callable[[str], dict[str, st
 
 
 @pytest.mark.parametrize("missing", ["RAY_TLS_SERVER_CERT", "RAY_TLS_SERVER_KEY", "RAY_TLS_CA_CERT"])
-def test_a_missing_certificate_is_told(environ_of: Callable[[str], dict[str, str]], missing: str) -> None:
+def test_a_missing_certificate_is_told(
+    environ_of: Callable[[str], dict[str, str]], tmp_path: Path, missing: str
+) -> None:
     environ = {**environ_of("ours"), missing: ""}
     with pytest.raises(OSError, match=f"RAY_USE_TLS is set, and {missing} is not"):
         lines.encryption(environ, is_platform=True)
+    with pytest.raises(ConfigError, match=f"cannot be encrypted: RAY_USE_TLS is set, and {missing} is not"):
+        Connection("127.0.0.1:9", tmp_path / "driver", environ).open()
+    environ = environ_of("ours")
+    Path(environ[missing]).write_text("no certificate")
+    with pytest.raises(ConfigError, match="cannot be encrypted"):
+        Connection("127.0.0.1:9", tmp_path / "driver", environ).open()
 
 
 def test_a_warm_call_takes_its_line_alone(

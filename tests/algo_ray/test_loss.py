@@ -118,6 +118,24 @@ def test_a_call_past_its_time_ends_with_its_children(
     wait_for(lambda: len(processes(b"time.sleep(600)")) == begun)
 
 
+def test_an_actor_that_hangs_costs_its_call_alone(
+    ray_executor: RayExecutor, build_code: Callable[[str], Build]
+) -> None:
+    made = build_code("def apply(input):\n    return input\n")
+    assert ray_executor.call(made, Payload("json", 0), timeout=PATIENCE, context=context_for()).result
+    found = ray_executor.cluster()
+    assert found
+    (process,) = [int(actor["process"]) for actor in found["actors"] if actor["algorithm"] == "demo/Hello"]
+    os.kill(process, signal.SIGSTOP)
+    try:
+        outcome = ray_executor.call(made, Payload("json", 1), timeout=0.5, context=context_for())
+        assert outcome.failure
+        assert outcome.failure.error_type == "TimeoutError"
+        assert ray_executor.call(made, Payload("json", 2), timeout=PATIENCE, context=context_for()).result
+    finally:
+        os.kill(process, signal.SIGKILL)
+
+
 def test_the_driver_is_killed(ray_cluster: Any, tmp_path: Path, build_code: Callable[[str], Build]) -> None:
     made = build_code("import time\ndef apply(x):\n    time.sleep(x)\n    return x\n")
     executor = RayExecutor(Endpoint, tmp_path / "executor", Connection(ray_cluster.address, tmp_path / "executor"))

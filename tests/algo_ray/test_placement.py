@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import os
+import platform
+import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from support.ports import free_ports
 
 from algo_core.errors import AlgoError, ConfigError, NetworkError
 from algo_local.algorithms.build import Build
 from algo_local.execution.payload import Payload
 from algo_local.testing import PATIENCE, context_for, wait_for
-from algo_ray import packing, seats
+from algo_ray import packing, seats, sessions
 from algo_ray.connection import Connection
 from algo_ray.executor import RayExecutor, checked
+from algo_ray.frames import Channel
 from algo_ray.joining import unfit
-from algo_ray.packing import Cache, Need, machine, pack
+from algo_ray.packing import Cache, Need, digest_of, machine, pack, pack_environment
 
 from .conftest import NODE
 
@@ -35,20 +41,23 @@ def actors(executor: RayExecutor) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    ("members", "taken"),
+    ("members", "settings", "taken"),
     [
-        ({}, {"cpus": 1.0}),
-        ({"cpus": 2, "memory": "1M"}, {"cpus": 2.0, "memory": float(1 << 20)}),
-        ({"cpus": 0, "resources": {"node2": 1}}, {"cpus": 0.0, "node2": 1.0}),
+        ({}, {}, {"cpus": 1.0}),
+        ({"cpus": 2, "memory": "1M"}, {}, {"cpus": 2.0, "memory": float(1 << 20)}),
+        ({"cpus": 2, "gpus": 1}, {"cpus": 0.0, "gpus": 0.0, "node2": 1.0}, {"cpus": 0.0, "node2": 1.0}),
     ],
-    ids=["default", "more", "custom"],
+    ids=["default", "more", "settings"],
 )
 def test_a_worker_is_placed_by_what_it_declares(
-    ray_executor: RayExecutor, build_code: Callable[..., Build], members: dict[str, Any], taken: dict[str, float]
+    ray_executor: RayExecutor,
+    build_code: Callable[..., Build],
+    members: dict[str, Any],
+    settings: dict[str, float],
+    taken: dict[str, float],
 ) -> None:
-    outcome = ray_executor.call(
-        build_code(ECHO, **members), Payload("json", 1), timeout=PATIENCE, context=context_for()
-    )
+    made = replace(build_code(ECHO, **members), resources=tuple(settings.items()))
+    outcome = ray_executor.call(made, Payload("json", 1), timeout=PATIENCE, context=context_for())
     assert outcome.result == Payload("json", 1)
     (actor,) = actors(ray_executor)
     assert actor["resources"] == taken
@@ -73,13 +82,34 @@ def test_what_no_node_has_is_told(tmp_path: Path, ray_cluster: Any, build_code: 
         executor._factory._endpoint = type("E", (), {"address": "http://127.0.0.1:9"})  # type: ignore[union-attr]
         outcome = executor.call(made, Payload("json", 1), timeout=PATIENCE, context=context_for())
         assert outcome.failure
-        assert "No node of the cluster has gpus=4" in outcome.failure.message
+        assert "No node of the cluster has cpus=1, gpus=4" in outcome.failure.message
     finally:
         executor.close()
 
 
+def test_a_node_that_does_not_start_a_worker_is_given_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    never = SimpleNamespace(
+        wait=lambda asked, timeout: time.sleep(0.005) or ([], asked), exceptions=SimpleNamespace(RayActorError=KeyError)
+    )
+    monkeypatch.setitem(sys.modules, "ray", never)
+    monkeypatch.setenv(sessions.PATIENCE, "0.01")
+    begin = SimpleNamespace(remote=lambda *given: None)
+    placed = seats.Placed(SimpleNamespace(begin=begin), (), False, node="a1" * 20)
+    dropped: list[seats.Placed] = []
+    found: Any = SimpleNamespace(take=lambda *given, **named: placed, drop=dropped.append)
+    archives: Any = SimpleNamespace(of=lambda need: (need, []))
+    ours, theirs = (Channel(end) for end in socket.socketpair())
+    need = need_of(tmp_path, "1" * 40)
+    ours.send("start", tuple(need), "jane", "token", "demo/Hello", "http://127.0.0.1:9", (), False, b"key")
+    sessions.Session(theirs, found, archives, str, "127.0.0.1").run()
+    said = list(iter(ours.receive, None))
+    assert said[-1] == ("refused", "Node a1a1a1a1a1a1 did not start the worker within 0 seconds", None)
+    assert dropped == [placed]
+    ours.close()
+
+
 def test_a_cluster_that_lets_everybody_in_is_refused(ray_cluster: Any, tmp_path: Path) -> None:
-    (port,) = free_ports(1)
+    port = _free_port()
     with tempfile.TemporaryDirectory(prefix="r-", dir="/tmp") as short:  # sockets have room for short paths only
         command = [
             *(str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", "--port", str(port)),
@@ -110,6 +140,32 @@ def test_who_has_no_token_of_the_cluster_is_told(ray_cluster: Any, tmp_path: Pat
     environ |= {"RAY_AUTH_TOKEN": token} if token else {"HOME": str(tmp_path)}
     with pytest.raises(ConfigError, match="does not accept this machine's token, or there is none here"):
         Connection(ray_cluster.address, tmp_path / "driver", environ).open()
+
+
+@pytest.mark.parametrize("ours", [("", "3.9.99"), ("2.61.7", "")], ids=["python", "ray"])
+def test_other_versions_than_those_of_the_cluster_are_refused_by_name(ray_cluster: Any, ours: tuple[str, str]) -> None:
+    theirs = (ray_version(), platform.python_version())
+    found = tuple(one or other for one, other in zip(ours, theirs, strict=True))
+    code = f"""if True:
+        import json, sys
+        sys.path[:] = {sys.path!r}
+        import ray._private.utils
+        from algo_ray.joining import join
+        ray._private.utils.compute_version_info = lambda: {found!r}
+        print(json.dumps(join({ray_cluster.address!r}, {{}}, [])))
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    kind, message, hint = json.loads(done.stdout.splitlines()[-1])
+    assert kind == "configuration", (message, done.stderr)
+    assert "runs other versions than this machine" in message
+    assert all(version in message for version in (*theirs, *found))
+    assert "Install the same version of Ray and of Python" in hint
+
+
+def ray_version() -> str:
+    import ray
+
+    return str(ray.__version__)
 
 
 def test_a_port_without_a_cluster_is_told(tmp_path: Path) -> None:
@@ -171,8 +227,36 @@ def test_a_source_that_was_damaged_on_a_node_is_fetched_again(tmp_path: Path, bu
 
 
 def test_an_environment_of_another_machine_is_refused(tmp_path: Path) -> None:
-    need = need_of(tmp_path, "1" * 40, environment=f"/x/environments/{'2' * 40}", machine="plan9 vax libc")
+    need = need_of(tmp_path, "1" * 40, environment="/x/environments/2", machine="plan9 vax libc", digest="2" * 40)
     with pytest.raises(AlgoError, match="It was built for plan9 vax libc, and this node is"):
         Cache(tmp_path / "cache").add_environment(need, b"x")
     assert not Cache(tmp_path / "cache").has_environment(need)
     assert packing.machine() != need.machine
+
+
+def test_an_environment_that_was_changed_on_its_way_is_not_used(tmp_path: Path) -> None:
+    site = tmp_path / "2" / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
+    site.mkdir(parents=True)
+    (site / "greeting.py").write_text("WORD = 'Hello'\n")
+    need = need_of(tmp_path, "1" * 40, environment=str(tmp_path / "2"), python=tuple(sys.version_info[:2]))
+    archive = pack_environment(need)
+    need = need._replace(digest=digest_of(need, archive))
+    with pytest.raises(AlgoError, match="changed on the way"):
+        Cache(tmp_path / "cache").add_environment(need, archive.replace(b"Hello", b"Hullo"))
+    assert not Cache(tmp_path / "cache").has_environment(need)
+    Cache(tmp_path / "cache").add_environment(need, archive)
+    assert Cache(tmp_path / "cache").has_environment(need)
+
+
+def test_environments_of_equal_requirements_and_other_content_are_two(tmp_path: Path) -> None:
+    """Those of two platforms: each gets what is installed there, though both require the same."""
+    need = need_of(tmp_path, "1" * 40, environment="/x/environments/2")
+    digests = {digest_of(need, b"1.0"), digest_of(need, b"1.1"), digest_of(need._replace(python=(3, 12)), b"1.0")}
+    assert len(digests) == 3
+    assert digest_of(need._replace(environment="/y/environments/2"), b"1.0") in digests
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port

@@ -51,8 +51,8 @@ def ray_platform(ray_cluster: Any, tmp_path_factory: pytest.TempPathFactory) -> 
         (source / "src" / "__init__.py").touch()
         (source / "src" / f"{name}.py").write_text(code)
         if name == "Requiring":
-            make_wheel(source / "greeting-1.0-py3-none-any.whl")
-            (source / "requirements.txt").write_text("./greeting-1.0-py3-none-any.whl\n")
+            make_wheel(source / "wheels" / "greeting-1.0-py3-none-any.whl")
+            (source / "requirements.txt").write_text("./wheels/greeting-1.0-py3-none-any.whl\n")
         options = ["--network-access", "isolated"] if name == "Isolated" else []
         published = home.run("local", "publish", source, f"tester/{name}", *options)
         assert published.code == ExitCode.OK, published.stderr
@@ -64,6 +64,7 @@ def ray_platform(ray_cluster: Any, tmp_path_factory: pytest.TempPathFactory) -> 
 
 def make_wheel(path: Path) -> None:
     """A package `greeting` that installs without an index."""
+    path.parent.mkdir()
     info = "greeting-1.0.dist-info"
     with zipfile.ZipFile(path, "w") as wheel:
         wheel.writestr("greeting.py", "WORD = 'Good morning'\n")

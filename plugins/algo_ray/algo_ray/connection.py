@@ -18,6 +18,7 @@ import algo_local
 import algo_ray
 from algo_core.errors import AlgoError, ConfigError, NetworkError
 from algo_ray.frames import Channel
+from algo_ray.lines import encryption
 
 JOIN_SECONDS = 60.0
 """Time limit in seconds for joining a cluster."""
@@ -66,6 +67,11 @@ class Connection:
             self._open()
 
     def _open(self) -> None:
+        try:
+            encryption(self.environ, is_platform=True)
+        except OSError as error:
+            names = "RAY_TLS_SERVER_CERT, RAY_TLS_SERVER_KEY and RAY_TLS_CA_CERT"
+            raise ConfigError(f"Ray's traffic cannot be encrypted: {error}", f"Set {names} to files in PEM") from error
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         ours, theirs = socket.socketpair()
         settings = {

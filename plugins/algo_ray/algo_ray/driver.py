@@ -18,7 +18,7 @@ from typing import Any
 
 from algo_ray.frames import Channel
 from algo_ray.joining import join
-from algo_ray.packing import Need, pack, pack_environment
+from algo_ray.packing import Need, digest_of, pack, pack_environment
 from algo_ray.relay import Relay
 from algo_ray.seats import Seats
 from algo_ray.sessions import Session, family_of
@@ -31,24 +31,24 @@ class Archives:
     """What nodes may need of builds, in Ray's object store, by the hash of its content."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[str, Any] = OrderedDict()
+        self._kept: OrderedDict[str, tuple[Any, str]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def of(self, need: Need) -> list[Any]:
-        """References to the source and the environment of a build. OSError if one cannot be read."""
-        return [
-            self._put(need.commit, lambda: pack(Path(need.source))),
-            self._put(os.path.basename(need.environment), lambda: pack_environment(need)),
-        ]
+    def of(self, need: Need) -> tuple[Need, list[Any]]:
+        """A build as nodes keep it, and references to its source and environment. OSError if one cannot be read."""
+        source, _ = self._put(need, need.commit, lambda: pack(Path(need.source)))
+        environment, digest = self._put(need, os.path.basename(need.environment), lambda: pack_environment(need))
+        return need._replace(digest=digest), [source, environment]
 
-    def _put(self, name: str, make: Callable[[], bytes]) -> Any:
+    def _put(self, need: Need, name: str, make: Callable[[], bytes]) -> tuple[Any, str]:
         import ray
 
         if not name:
-            return None
+            return None, ""
         with self._lock:
             if name not in self._kept:
-                self._kept[name] = ray.put(make())
+                archive = make()
+                self._kept[name] = ray.put(archive), digest_of(need, archive)
                 if len(self._kept) > _KEPT_ARCHIVES:
                     self._kept.popitem(last=False)
             self._kept.move_to_end(name)

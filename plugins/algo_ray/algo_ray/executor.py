@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from algo_core.errors import AlgoError, ConfigError
 from algo_local.execution.limits import size_of
 from algo_local.execution.local_pool import LocalPool
+from algo_ray import seats, sessions
 from algo_ray.connection import Connection
-from algo_ray.seats import PATIENCE
 from algo_ray.worker import RayWorkers
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ def open_executor(app: App, endpoint: Callable[[], Endpoint], directory: Path) -
             "The address of the Ray cluster is missing",
             "Give it: --ray-address HOST:PORT, ALGO_RAY_ADDRESS, or `algo config set ray.address HOST:PORT`",
         )
-    size_of(app.environ, PATIENCE, 1)
+    for variable in (seats.PATIENCE, sessions.PATIENCE):
+        size_of(app.environ, variable, 1)
     return RayExecutor(endpoint, directory, Connection(checked(address), directory, app.environ))
 
 

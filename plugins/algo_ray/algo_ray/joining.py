@@ -92,7 +92,7 @@ def _shut_out(address: str) -> Refusal | None:
     return (
         "network",
         f"What listens at {address} is no Ray cluster, or does not answer",
-        "`ray start --head` prints its address",
+        "`ray start --head` prints its address; where traffic is encrypted, RAY_USE_TLS has to be set here as well",
     )
 
 

@@ -1,6 +1,6 @@
 """What a node needs of a build: its source tree, and the environment with what it requires, as archives.
 
-They are named by what they were made of, so that a node fetches and unpacks each once, however many workers it runs.
+They are named by their content, so that a node fetches and unpacks each once, for all workers and platforms.
 An environment is carried over as it was installed, which runs no code and needs no package index on the nodes. It fits
 nodes with the same kind of interpreter and machine; others are refused.
 """
@@ -8,6 +8,7 @@ nodes with the same kind of interpreter and machine; others are refused.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import os
 import platform
@@ -52,6 +53,8 @@ class Need(NamedTuple):
     """Major and minor version of its Python, of an environment of Python."""
     machine: str
     """What the environment's compiled parts fit."""
+    digest: str = ""
+    """The hash of the environment's content, by which nodes keep it; the driver adds it."""
 
 
 def needed(build: Build) -> Need:
@@ -109,6 +112,13 @@ def pack_environment(need: Need) -> bytes:
     return pack(modules) if modules.is_dir() else b""
 
 
+def digest_of(need: Need, archive: bytes) -> str:
+    """The hash of an environment: of its archive, and of what it is for."""
+    found = hashlib.sha256(f"{need.runtime} {need.python} {need.machine}\n".encode())
+    found.update(archive)
+    return found.hexdigest()[:40]
+
+
 def _packages(environment: Path, python: tuple[int, ...]) -> Path:
     return environment / "lib" / f"python{'.'.join(map(str, python[:2]))}" / "site-packages"
 
@@ -152,7 +162,7 @@ class Cache:
         """Make an environment, once on this machine.
 
         Raises:
-            AlgoError: if this machine has no interpreter for it, or is of another kind.
+            AlgoError: if this machine has no interpreter for it, or is of another kind, or the archive was changed.
         """
         environment = self._environment(need)
         with locked(environment.with_name(f".{environment.name}.lock")):
@@ -160,6 +170,8 @@ class Cache:
                 return
             if archive and need.machine != machine():
                 raise AlgoError(f"It was built for {need.machine}, and this node is {machine()}")
+            if digest_of(need, archive) != need.digest:
+                raise AlgoError("Its environment was changed on the way to the node")
             remove_tree(environment)
             if need.runtime == NODE:
                 (environment / "bin").mkdir(parents=True)
@@ -196,7 +208,7 @@ class Cache:
         )
 
     def _environment(self, need: Need) -> Path:
-        return self.root / "environments" / Path(need.environment).name
+        return self.root / "environments" / need.digest
 
 
 def _unpack(archive: bytes, directory: Path) -> None:

@@ -109,9 +109,10 @@ class Seats:
         while True:
             try:
                 placed = self._placed(resources, nested, on_wait, end)
-            except ray.exceptions.RayActorError:  # its node has died, which Ray takes some seconds to see
+            except ray.exceptions.RayActorError as error:  # its node has died, which Ray takes some seconds to see
                 if time.monotonic() >= end or not on_wait():
-                    raise Unplaced("Nodes of the cluster die before a worker has started there") from None
+                    said = f"{_named(dict(resources))}: {reason_of(error)}"
+                    raise Unplaced(f"Nodes of the cluster end before a worker has started there, with {said}") from None
                 continue
             placed.begin_watch()
             with self._lock:
@@ -172,7 +173,7 @@ class Seats:
     def _why_not(self, wanted: dict[str, float]) -> str:
         import ray
 
-        said = ", ".join(f"{name}={value:g}" for name, value in wanted.items()) or "cpus=1"
+        said = _named(wanted)
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         names = {"cpus": "CPU", "gpus": "GPU"}
         if not any(all(node.get(names.get(k, k), 0) >= v for k, v in wanted.items()) for node in nodes):
@@ -255,6 +256,15 @@ def _declared(resources: Mapping[str, float]) -> dict[str, float]:
 
 def _taken(placed: Placed) -> dict[str, float]:
     return {"cpus": 1.0, **dict(placed.resources), **({"cpus": 0.0} if placed.nested else {})}
+
+
+def _named(wanted: Mapping[str, float]) -> str:
+    """Resources in a sentence."""
+    return ", ".join(f"{name}={_amount(value)}" for name, value in {"cpus": 1.0, **wanted}.items())
+
+
+def _amount(value: float) -> str:
+    return f"{value:.0f}" if value == int(value) else f"{value:g}"
 
 
 def reason_of(error: BaseException | None) -> str:

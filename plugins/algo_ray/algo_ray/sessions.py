@@ -6,6 +6,7 @@ Calls do not pass through here.
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import time
 import traceback
@@ -19,6 +20,12 @@ from algo_ray.seats import Placed, Seats, Unplaced, reason_of
 
 if TYPE_CHECKING:
     from algo_ray.driver import Archives
+
+PATIENCE = "ALGO_RAY_START_SECONDS"
+"""The variable that says how many seconds a node may take to start a worker, what it unpacks for that included."""
+
+START_SECONDS = 600.0
+"""The same without it."""
 
 _RETIRE_SECONDS = 8.0
 
@@ -36,6 +43,7 @@ class Session:
         self._address_of = address_of
         self._own = own
         self._placed: Placed | None = None
+        self._patience = float(os.environ.get(PATIENCE) or START_SECONDS)
 
     def run(self) -> None:
         """Serve until the platform has enough of the worker; then have the actor end it."""
@@ -68,14 +76,20 @@ class Session:
             placed.label = label
             line: socket.socket | None = None
             try:
-                archives = self._archives.of(Need(*need))
+                packed, archives = self._archives.of(Need(*need))
                 with socket.create_server((self._own, 0), family=family_of(self._own)) as listener:
                     place = listener.getsockname()[:2]
-                    given = (Need(*need), account, token, label, self._address_of(platform), archives, place, key)
+                    given = (packed, account, token, label, self._address_of(platform), archives, place, key)
                     began = placed.handle.begin.remote(*given)
+                    end = time.monotonic() + self._patience
                     while not ray.wait([began], timeout=0.25)[0]:
                         if not self._goes_on(is_placed=True):
                             self._seats.drop(placed)
+                            return False
+                        if time.monotonic() >= end:
+                            self._seats.drop(placed)
+                            late = f"did not start the worker within {self._patience:.0f} seconds"
+                            self._channel.send("refused", f"Node {placed.node[:12]} {late}", None)
                             return False
                     word, told, hint = ray.get(began)
                     if word == "ok":

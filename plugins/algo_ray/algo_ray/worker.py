@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from algo_core.errors import AlgoError
 from algo_local.algorithms.build import BuildError
 from algo_local.algorithms.configuration import read_configuration
+from algo_local.algorithms.placement import taken
 from algo_local.execution.payload import Failure, Outcome
 from algo_local.execution.protocol import CANNOT_RUN
 from algo_local.execution.served import NotHandedOver
@@ -34,6 +35,9 @@ _GRACE = 3.0
 
 _REASON_SECONDS = 1.0
 _RETIRE_SECONDS = 10.0
+_SILENT_SECONDS = 300.0
+"""How long the driver may say nothing about a start: it packs what nodes need of a build meanwhile."""
+
 _SLOW_SECONDS = 1.0
 
 
@@ -260,7 +264,7 @@ class RayWorkers:
 
     def _started(self, channel: Channel, account: str, on_load: Callable[[], None]) -> str:
         slow = time.monotonic() + _SLOW_SECONDS
-        while reply := channel.receive():
+        while reply := self._reply(channel):
             if reply[0] == "started":
                 return f"{reply[1]}@{reply[2][:12]}"
             if reply[0] == "refused":
@@ -271,6 +275,13 @@ class RayWorkers:
                 if not reply[1]:
                     self._make_room(account)
         raise AlgoError("The connection to the Ray cluster was lost")
+
+    def _reply(self, channel: Channel) -> tuple[Any, ...] | None:
+        try:
+            return channel.receive(_SILENT_SECONDS)
+        except TimeoutError:
+            silent = f"said nothing for {_SILENT_SECONDS:.0f} seconds"
+            raise AlgoError(f"The process that is joined to the Ray cluster {silent}") from None
 
     def _line(self, channel: Channel) -> Line:
         _, descriptors, _, _ = socket.recv_fds(channel.connection, 1, 1)
@@ -293,8 +304,8 @@ class RayWorkers:
 
 
 def _resources(build: Build) -> tuple[tuple[str, float], ...]:
-    """What a worker takes of a node, as `algorithmia.conf` says."""
+    """What a worker takes of a node, as the settings of its algorithm say, or its `algorithmia.conf`."""
     try:
-        return read_configuration(build.source).resources
+        return taken(read_configuration(build.source).resources, build.resources)
     except BuildError:  # published before that was checked
-        return ()
+        return taken(build.resources)

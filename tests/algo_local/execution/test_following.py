@@ -72,6 +72,7 @@ CHANGES: dict[str, tuple[str, str, dict[str, Any], int]] = {
     "a higher limit": ("PUT", "algorithms/jane/State", {"settings": {"max_workers": 9}}, 3),
     "a description": ("PUT", "algorithms/jane/State", {"details": {"summary": "Other words"}}, 3),
     "network access": ("PUT", "algorithms/jane/State", {"settings": {"network_access": "isolated"}}, 0),
+    "resources": ("PUT", "algorithms/jane/State", {"settings": {"cpus": 2}}, 0),
     "a secret": ("POST", "algorithms/jane/State/secrets", SECRET, 0),
     "no version": ("DELETE", "algorithms/jane/State/versions/1.0.0", {}, 0),
     "no algorithm": ("DELETE", "algorithms/jane/State?sudo=true", {}, 0),

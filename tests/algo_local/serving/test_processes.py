@@ -22,6 +22,8 @@ from support.serving import algo
 from support.several import Client, Several, eventually
 
 from algo_core.errors import ExitCode
+from algo_local.algorithms.lifecycle import create
+from algo_local.algorithms.source_trees.archives import FILE, TreeEntry
 from algo_local.opening import open_platform
 from algo_local.testing import TOKEN
 
@@ -413,6 +415,34 @@ def test_a_call_that_ran_in_a_dead_engine_is_lost_and_nothing_else(several: Seve
     assert counted(path) == 1
 
 
+def test_the_build_of_a_dead_front_end_has_failed_and_can_be_made_again(state: Path, tmp_path: Path) -> None:
+    platform = open_platform(state / "root")
+    algorithm = create(platform.registry, "jane", "Slow", {"source_visibility": "closed", "license": "apl"})
+    files = [("src/Slow.py", ECHO), ("src/__init__.py", ""), ("requirements.txt", "some-package==1.0\n")]
+    entries = [TreeEntry(path, FILE, text.encode()) for path, text in files]
+    platform.repositories.commit(algorithm, entries, "jane", "Slow")
+    platform.close()
+    with socket.create_server(("127.0.0.1", 0)) as index, contextlib.ExitStack() as stack:  # which never answers
+        address = f"http://127.0.0.1:{index.getsockname()[1]}/simple"
+        environ = {**os.environ, "PIP_INDEX_URL": address, "ALGO_LOCAL_INSTALLER": "pip"}
+        several = stack.enter_context(contextlib.closing(Several("--processes", "2", environ=environ)))
+        with several.clients(1) as (client,):
+            client.send("POST", "algorithms/jane/Slow/compile")
+            index.accept()[0].close()
+            (builder,) = (
+                each for each in several.front_ends if connections(each, int(several.address.rpartition(":")[2]))
+            )
+            several.crash(builder)
+        with several.clients() as clients:
+            for client in clients:
+                (build,) = client("GET", "algorithms/jane/Slow/builds")[1]["results"]
+                assert build["status"] == "failed"
+                log = client("GET", f"algorithms/jane/Slow/builds/{build['build_id']}/logs")[1]["logs"]
+                assert "the platform ended while this build ran: build it again" in log
+            clients[0].send("POST", "algorithms/jane/Slow/compile")
+            index.accept()[0].close()
+
+
 # Hangs
 
 STUCK = PLUGIN.replace(
@@ -422,12 +452,7 @@ STUCK = PLUGIN.replace(
 HANG = {"ALGO_LOCAL_HANG_SECONDS": "1"}
 
 
-def has_restarted(several: Several, process: int) -> bool:
-    """Whether a process is gone, and all are there again."""
-    return is_gone(process) and len(several.parts("algo-engine") + several.front_ends) == 3
-
-
-def test_a_stopped_engine_is_ended_with_its_workers_and_started_again(state: Path, tmp_path: Path) -> None:
+def test_what_is_stopped_is_ended_and_started_again_an_engine_with_its_workers(state: Path, tmp_path: Path) -> None:
     path = tmp_path / "never"
     with contextlib.closing(Several("--processes", "2", environ={**os.environ, **HANG})) as several:
         with several.clients(3) as (client, waiting, other):
@@ -443,28 +468,26 @@ def test_a_stopped_engine_is_ended_with_its_workers_and_started_again(state: Pat
                 late.append(several.connect())
                 late[-1].send("POST", "algo/jane/Echo", "late")
                 assert other("GET", "data/.my")[0] == 200
+                time.sleep(0.03)
             found = [(client.receive(), client.headers.get("Retry-After")) for client in late]
-            assert {status for (status, _), _ in found} == {200, 503}  # those wait that came before it was in doubt
+            # Those wait that came before it was in doubt, of which there may be too many on a slow machine.
+            assert {200, 503} <= {status for (status, _), _ in found} <= {200, 429, 503}
             for (status, answer), again in found:
                 assert (answer.get("result"), again) == ("late", None) if status == 200 else again == "1", answer
             assert waiting.receive()[1].get("result") == "waited"
             assert "ended while the call ran" in client.receive()[1]["error"]["message"]
             eventually(lambda: is_gone(int(running["worker"])))
             assert other("POST", "algo/jane/Echo", "on")[1]["result"] == "on"
-        assert (
-            "The engine of the platform has not answered for 1 s and was ended; it is started again" in several.said()
-        )
-
-
-def test_a_stopped_front_end_is_ended_and_started_again(state: Path) -> None:
-    with contextlib.closing(Several("--processes", "2", environ={**os.environ, **HANG})) as several:
-        before = several.front_ends[0]
-        os.kill(before, signal.SIGSTOP)
-        eventually(lambda: has_restarted(several, before))
+        front_end = several.front_ends[0]
+        os.kill(front_end, signal.SIGSTOP)
+        eventually(lambda: is_gone(front_end) and len(several.front_ends) == 2)
         with several.clients() as clients:
             for client in clients:
                 assert client("POST", "algo/jane/Echo", 1)[1]["result"] == 1
-        assert re.search(r"Front end 1 of the platform has not answered for 1 s and was ended", several.said())
+        told = " of the platform has not answered for 1 s and was ended; it is started again"
+        ended = [line.partition(told)[0] for line in several.said().splitlines() if told in line]
+        assert ended[0] == "The engine"
+        assert ended[1].startswith("Front end ")
 
 
 def test_an_engine_that_lets_no_thread_run_is_ended(state: Path, tmp_path: Path) -> None:
@@ -535,7 +558,7 @@ def test_what_cannot_start_is_told_as_by_one_process(state: Path, tmp_path: Path
 
 # Under load
 
-KILLS, CLIENTS = 21, 10
+KILLS, CLIENTS = 12, 10
 
 
 class Worker:

@@ -201,7 +201,11 @@ def cancelled(rows: Any) -> None:
 def test_a_call_that_may_run_twice_does_not_run_a_third_time(pair: tuple[Platform, Platform]) -> None:
     first, second = pair
     start(accept(first, resumption=resumption(idempotent=True)))
+    assert first.records.report("req-1", [("a", 1)])
+    first.records._refresh()
     end(first)
+    (waiting,) = second.records.left_over(9)
+    assert waiting.reported == []
     (live,) = second.records.take_over(second.records.left_over(9))
     start(live)
     end(second)
@@ -258,11 +262,13 @@ def test_what_cannot_be_executed_any_more_is_lost_with_a_reason(pair: tuple[Plat
     accept(first, 2)
     record = Record("req-3", "jane", hello.id, "demo", "Hello", "1.0.0", 3.0, is_void=True, resumption=resumption())
     first.records.accept(record, Input("text", b"gone"), FULL)
+    record = Record("req-4", "jane", hello.id, "demo", "Hello", "1.0.0", 4.0, is_void=True, resumption='{"new": 1}')
+    first.records.accept(record, Input("text", b"x"), FULL)
     first.records.change(lambda rows: rows.execute("DELETE FROM request_contents"))
     end(first)
     second.is_served = True
-    assert take_up(second) == 4
-    for number, reason in enumerate(["version does not exist"] * 3 + ["input is not kept"]):
+    assert take_up(second) == 5
+    for number, reason in enumerate([*["version does not exist"] * 3, "input is not kept", "does not know how to"]):
         found = second.records.find(f"req-{number}")
         assert found
         assert found.failure

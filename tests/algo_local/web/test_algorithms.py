@@ -90,6 +90,60 @@ def test_settings_and_texts_are_changed_one_by_one(fresh: Callable[[], World]) -
     ] == ["a"]
 
 
+def test_resources_of_workers_are_set_one_by_one(fresh: Callable[[], World]) -> None:
+    world = fresh()
+    path, before = "algorithms/alice/Algo", fresh().ask("GET", "algorithms/alice/Algo", "alice").json["settings"]
+
+    def after(**settings: Any) -> dict[str, Any]:
+        answer = world.ask("PUT", path, "alice", {"settings": settings})
+        assert answer.status == 200, answer.text
+        found: dict[str, Any] = world.ask("GET", path, "alice").json["settings"]
+        assert found == answer.json["settings"]
+        return {name: value for name, value in found.items() if name not in before}
+
+    assert after(cpus=2, memory="4g", resources={"ssd": 1, "net": 0.5}) == {
+        "cpus": 2,
+        "memory": 4 << 30,
+        "resources": {"ssd": 1, "net": 0.5},
+    }
+    assert after(gpus=0) == {"cpus": 2, "gpus": 0, "memory": 4 << 30, "resources": {"ssd": 1, "net": 0.5}}
+    assert after(cpus="default", resources={"tpu": 3}) == {"gpus": 0, "memory": 4 << 30, "resources": {"tpu": 3}}
+    assert after(license="apl")["memory"] == 4 << 30
+    assert after(cpus=None, memory=1000)["memory"] == 1000, "null is left out"
+    assert after(gpus="default", memory="default", resources="default") == {}
+    version = world.ask("GET", f"{path}/versions", "alice").json["results"][0]["version_info"]["semantic_version"]
+    after(cpus=0.25)
+    assert world.ask("GET", f"{path}/versions/{version}", "alice").json["settings"]["cpus"] == 0.25
+    found = world.platform.registry.algorithm("alice", "Algo")
+    assert found
+    assert world.platform.registry.versions(found)[0].build.resources == (("cpus", 0.25),)
+
+
+@pytest.mark.parametrize(
+    ("settings", "wanted"),
+    [
+        ({"cpus": 1.5}, "'cpus' must be a number from 0 to 1, or a whole one, not 1.5"),
+        ({"cpus": "2"}, "'cpus' must be a number from 0 to 1, or a whole one, not"),
+        ({"cpus": -1}, "'cpus' must be a number from 0 to 1, or a whole one, not -1"),
+        ({"cpus": True}, "settings.cpus must be number or string"),
+        ({"gpus": 1e300}, "'gpus' must be a number"),
+        ({"memory": "much"}, "'memory' must be a size such as 2G, or bytes"),
+        ({"memory": -1}, "'memory' must be a size such as 2G, or bytes"),
+        ({"resources": {"GPU": 1}}, "'resources' must be names that nodes declare"),
+        ({"resources": {"a b": 1}}, "'resources' must be names that nodes declare"),
+        ({"resources": {"ssd": 2.5}}, "'ssd' must be a number from 0 to 1, or a whole one, not 2.5"),
+        ({"resources": {f"r{number}": 1 for number in range(51)}}, "'resources' must be an object of at most 50"),
+        ({"resources": "ssd"}, "'resources' must be an object"),
+    ],
+)
+def test_resources_that_no_worker_can_take(world: World, settings: dict[str, Any], wanted: str) -> None:
+    answer = world.ask("PUT", "algorithms/alice/Algo", "alice", {"settings": settings})
+    assert (answer.status, answer.error["code"]) == (400, 6001)
+    assert wanted in answer.error["message"]
+    answer = world.ask("POST", "algorithms/alice", "alice", {**NEW, "settings": {**SETTINGS, **settings}})
+    assert answer.status == 400
+
+
 def test_a_client_that_sends_a_form_changes_nothing(world: World) -> None:
     """Its nested members are lost on the way (API section 6.3)."""
     before = world.ask("GET", "algorithms/alice/Algo", "alice").json

@@ -39,6 +39,8 @@ class Build:
     """Workers that are kept for it, started ahead of calls."""
     max_workers: int = 0
     """Workers that it may have at once; 0 for as many as the platform allows."""
+    resources: tuple[tuple[str, float], ...] = ()
+    """What the algorithm's settings say that a worker takes of a node: ahead of its `algorithmia.conf`."""
     secrets: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     """Names and values of the algorithm's secrets, which its processes find in their environment (API section 6.6)."""
 

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 from algo_core.errors import RequestRefused
 from algo_core.text import decoded
+from algo_local.algorithms import placement
 from algo_local.algorithms.build import BuildError
 from algo_local.names import check_name, check_owner
 
@@ -32,10 +33,7 @@ MEMBERS = (
     "min_workers",
     "max_workers",
     "replicas",
-    "cpus",
-    "gpus",
-    "memory",
-    "resources",
+    *placement.MEMBERS,
     "idempotent",
 )
 """The members that mean something here."""
@@ -49,11 +47,6 @@ _SPELLED_WRONGLY = "langauge"
 _CLOSE = 0.7
 """How similar an unknown member must be to a known one to be a mistake for it."""
 
-_MOST = float(1 << 50)
-_UNITS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
-_SIZE = re.compile(r"(\d{1,12})\s*([KMGT]?)(?:i?B)?", re.IGNORECASE | re.ASCII)
-_RESOURCE = re.compile(r"[A-Za-z][\w.-]{0,99}", re.ASCII)
-_OWN_RESOURCES = frozenset({"cpu", "cpus", "gpu", "gpus", "memory", "object_store_memory"})
 _PLACEHOLDER = re.compile(r"__[A-Z]+__")
 _MODULE = re.compile(r"(?:src[./])?([A-Za-z_]\w*(?:[./][A-Za-z_]\w*)*?)(?:\.py)?", re.ASCII)
 _SCRIPT = re.compile(r"(?:\./)?([\w-][\w.-]*(?:/[\w-][\w.-]*)*\.(?:js|mjs|cjs|[Rr]))", re.ASCII)
@@ -84,7 +77,7 @@ class Configuration:
 
     forks: bool = False
     """Whether its workers may be forked from one that has loaded."""
-    resources: tuple[tuple[str, float], ...] = ()
+    resources: placement.Resources = ()
     """What a worker takes of a node of a cluster: `cpus`, `gpus`, `memory` in bytes, and what nodes declare."""
     idempotent: bool = False
     """Whether a call may run twice: it is repeated if its worker was lost."""
@@ -226,37 +219,11 @@ def _flag(path: Path, members: dict[str, Any], name: str) -> bool:
     return value
 
 
-def _resources(path: Path, members: dict[str, Any]) -> tuple[tuple[str, float], ...]:
-    found: dict[str, float] = {}
-    for name in ("cpus", "gpus"):
-        if name in members:
-            found[name] = _amount(path, name, members[name])
-    if "memory" in members:
-        found["memory"] = _size(path, members["memory"])
-    others = members.get("resources", {})
-    if not isinstance(others, dict):
-        _refuse(path, "resources", 'an object such as {"ssd": 1}', others)
-    for name, value in others.items():
-        if not _RESOURCE.fullmatch(name) or name.lower() in _OWN_RESOURCES:
-            _refuse(path, "resources", "names that nodes declare, cpus, gpus and memory being members", name)
-        found[name] = _amount(path, name, value)
-    return tuple(sorted((name, value) for name, value in found.items() if value or name == "cpus"))
-
-
-def _amount(path: Path, name: str, value: Any) -> float:
-    """A share of one, or a whole number: nodes give no other parts of what they have."""
-    is_number = type(value) in (int, float) and 0 <= value < _MOST
-    if not is_number or (value > 1 and value != int(value)):
-        _refuse(path, name, "a number from 0 to 1, or a whole one", value)
-    return float(value)
-
-
-def _size(path: Path, value: Any) -> float:
-    match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
-    size = int(match[1]) << _UNITS[match[2].upper()] if match else value
-    if type(size) is not int or not 0 <= size < _MOST:
-        _refuse(path, "memory", "a size such as 2G, or bytes", value)
-    return float(size)
+def _resources(path: Path, members: dict[str, Any]) -> placement.Resources:
+    try:
+        return placement.taken(tuple(placement.amounts(members).items()))
+    except placement.Unfit as unfit:
+        _refuse(path, unfit.name, unfit.wanted, unfit.value)
 
 
 def _refuse(path: Path, name: str, wanted: str, value: Any) -> NoReturn:

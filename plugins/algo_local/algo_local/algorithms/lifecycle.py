@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from algo_local.algorithms import placement
 from algo_local.error_codes import ErrorCode
 from algo_local.metadata.scms import Scms
 from algo_local.names import check_name
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 DESCRIPTION = (
     *("network_access", "label", "summary", "tagline", "tags", "sample_input", "callability", "source_visibility"),
     *("license", "language", "environment", "package_set", "algorithm_environment", "pipeline_enabled"),
-    *("royalty_microcredits", "default_collection", "request_records", "min_workers", "max_workers"),
+    *("royalty_microcredits", "default_collection", "request_records", "min_workers", "max_workers", "resources"),
 )
 """What can be said about an algorithm: attributes of `Algorithm`."""
 
@@ -46,6 +47,8 @@ def create(
     """
     check_name(name, "an algorithm")
     values = _values({"source_visibility": "closed", "license": "apl", "label": name, **description})
+    if "resources" in values:
+        values["resources"] = _resources("", values["resources"])
     identifier = str(uuid.uuid4())
     with registry.database.write() as rows:
         if rows.execute("SELECT 1 FROM algorithms WHERE owner = ? AND name = ?", (owner, name)).fetchone():
@@ -71,6 +74,9 @@ def update_in(rows: Rows, algorithm: Algorithm, description: Mapping[str, Any]) 
     """`update` inside a transaction."""
     checked = ("source_visibility", "license", "min_workers", "max_workers")
     values = _values({**{name: getattr(algorithm, name) for name in checked}, **description})
+    if "resources" in description:
+        before = rows.execute("SELECT resources FROM algorithms WHERE id = ?", (algorithm.id,)).fetchone()
+        values["resources"] = _resources(before[0] if before else "", description["resources"])
     assignments = ", ".join(f"{column} = ?" for column in values)
     rows.execute(f"UPDATE algorithms SET {assignments} WHERE id = ?", [*values.values(), algorithm.id])
 
@@ -102,6 +108,14 @@ def _values(description: Mapping[str, Any]) -> dict[str, Any]:
     if "tags" in values:
         values["tags"] = json.dumps(list(values["tags"]))
     return values
+
+
+def _resources(before: str, members: Mapping[str, Any]) -> str:
+    try:
+        return placement.changed(before, members)
+    except placement.Unfit as unfit:
+        message = f"settings: {unfit}; {json.dumps(placement.DEFAULT)} is as algorithmia.conf says"
+        raise Invalid(message, ErrorCode.INPUT_VALIDATION_ERROR) from None
 
 
 def current(registry: Registry, identifier: str) -> Algorithm:

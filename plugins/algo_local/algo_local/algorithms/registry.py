@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from algo_core.errors import AlreadyExists, UsageError
 from algo_local.algorithms.build import Build, NetworkAccess
+from algo_local.algorithms.placement import stored
 from algo_local.metadata.store import insert_account
 from algo_local.names import check_name
 
 if TYPE_CHECKING:
+    from algo_local.algorithms.placement import Resources
     from algo_local.metadata.database import Database, Rows
 
 Number = tuple[int, int, int]
@@ -31,7 +33,7 @@ _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _ALGORITHM = (
     "id, owner, name, created_at, network_access, label, summary, tagline, tags, sample_input, callability,"
     " source_visibility, license, language, environment, package_set, algorithm_environment, pipeline_enabled,"
-    " royalty_microcredits, default_collection, request_records, min_workers, max_workers,"
+    " royalty_microcredits, default_collection, request_records, min_workers, max_workers, resources,"
     " EXISTS (SELECT 1 FROM secrets WHERE secrets.algorithm = algorithms.id)"
 )
 _VERSION_QUERY = """
@@ -84,6 +86,8 @@ class Algorithm:
     """Workers that its newest version keeps, started ahead of calls."""
     max_workers: int = 0
     """Workers that each of its versions may have at once; 0 for as many as the platform allows."""
+    resources: Resources = ()
+    """What its workers take of a node of a cluster, as far as its settings say it."""
     has_secrets: bool = False
 
     def __hash__(self) -> int:
@@ -295,6 +299,7 @@ class Registry:
             network_access=algorithm.network_access,
             min_workers=algorithm.min_workers,
             max_workers=algorithm.max_workers,
+            resources=algorithm.resources,
         )
         return Version(algorithm, build, build_id, started_at, now, identifier, number, public, now)
 
@@ -388,6 +393,7 @@ class Registry:
             network_access=algorithm.network_access,
             min_workers=algorithm.min_workers,
             max_workers=algorithm.max_workers,
+            resources=algorithm.resources,
         )
         number = None if identifier is None else (_int(major), _int(minor), _int(revision))
         return Version(
@@ -437,7 +443,8 @@ def _ensure_algorithm(rows: Rows, owner: str, name: str, now: float) -> Algorith
 
 def _algorithm(row: Any) -> Algorithm:
     found = Algorithm(*row)
-    return replace(found, tags=tuple(json.loads(row[8])), pipeline_enabled=bool(found.pipeline_enabled))
+    tags, resources = tuple(json.loads(row[8])), stored(str(found.resources))
+    return replace(found, tags=tags, resources=resources, pipeline_enabled=bool(found.pipeline_enabled))
 
 
 def _newest_public(published: Sequence[Version], wanted: str) -> Version | None:

@@ -53,7 +53,11 @@ DERIVED = ("digests", "media_types")
 PLAIN_SECRETS = {("algorithm_sources", "webhook_secret"): lambda: secrets.token_hex(20)}
 """Columns with secrets that are not encrypted: a backup without secrets has null, and a restored row a new one."""
 
-ADDED: dict[str, dict[str, object]] = {"connectors": {"options": None}, "requests": {"resumption": ""}}
+ADDED: dict[str, dict[str, object]] = {
+    "connectors": {"options": None},
+    "requests": {"resumption": ""},
+    "algorithms": {"resources": ""},
+}
 """Columns that backups of before do not have, with what they have then."""
 
 PAGE = 500

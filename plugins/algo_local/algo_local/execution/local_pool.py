@@ -51,13 +51,14 @@ ATTEMPTS = 3
 _START_GRACE = 10.0
 """Seconds that `close` waits for starting processes."""
 
-_Key = tuple[str, str, str, str, tuple[tuple[str, str], ...]]
+_Key = tuple[str, str, str, str, tuple[tuple[str, str], ...], tuple[tuple[str, float], ...]]
 """Strings, since paths are slow to compare."""
 
 
 def _key(build: Build) -> _Key:
-    # A worker never gets to know secrets that are set or changed after it was started: others take the calls then.
-    return str(build.source), str(build.python), build.module, build.network_access, build.secrets
+    # A worker never gets to know secrets, nor takes other resources, that are set after it was started: others take
+    # the calls then.
+    return str(build.source), str(build.python), build.module, build.network_access, build.secrets, build.resources
 
 
 class _Call(Ticket["Worker"]):

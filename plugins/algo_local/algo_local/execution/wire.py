@@ -192,15 +192,16 @@ def _message(kind: Kind, head: Any, body: bytes) -> bytes:
 def encoded_build(build: Build) -> str:
     """A build as text, which is the same for equal ones. Its log stays behind: it is of no use to run it."""
     found = (build.commit, str(build.source), str(build.python), build.module, build.network_access)
-    return _ENCODER.encode((*found, build.min_workers, build.max_workers, build.secrets))
+    return _ENCODER.encode((*found, build.min_workers, build.max_workers, build.secrets, build.resources))
 
 
 @functools.lru_cache(maxsize=KNOWN_BUILDS)
 def decoded_build(text: str) -> Build:
     """The build of `encoded_build`."""
-    commit, source, python, module, network, least, most, secrets = json.loads(text)
+    commit, source, python, module, network, least, most, secrets, resources = json.loads(text)
     pairs = tuple((name, value) for name, value in secrets)
-    return Build(commit, Path(source), Path(python), module, "", network, least, most, pairs)
+    amounts = tuple((name, value) for name, value in resources)
+    return Build(commit, Path(source), Path(python), module, "", network, least, most, amounts, pairs)
 
 
 def encoded_context(context: CallContext) -> list[Any]:

@@ -397,6 +397,7 @@ CREATE INDEX requests_by_parent ON requests (parent, account, state, created_at)
 """The conditions hold for each call: a query says with one which index it wants."""
 _WITH_RESUMPTION = "ALTER TABLE requests ADD COLUMN resumption TEXT NOT NULL DEFAULT ''"
 _WITH_OPTIONS = "ALTER TABLE connectors ADD COLUMN options BLOB"
+_WITH_RESOURCES = "ALTER TABLE algorithms ADD COLUMN resources TEXT NOT NULL DEFAULT ''"
 MIGRATIONS = (
     _FIRST,
     _WITH_CONNECTORS,
@@ -415,6 +416,7 @@ MIGRATIONS = (
     _WITH_PAGES,
     _WITH_RESUMPTION,
     _WITH_OPTIONS,
+    _WITH_RESOURCES,
 )
 """The migration to each version of the schema from the previous one; a published migration never changes."""
 

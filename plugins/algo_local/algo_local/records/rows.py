@@ -208,7 +208,7 @@ def _leave(rows: Rows, condition: str, value: str) -> None:
     rows.execute(f"UPDATE requests SET platform = '' {where} AND state = 'queued'", (value,))
     rows.execute(
         "UPDATE requests SET platform = '', state = 'queued', worker = '', started_at = NULL, printed = '',"
-        f" resumption = replace(resumption, ?, ?) {where} AND state = 'running' AND resumption LIKE ?",
+        f" insights = '', resumption = replace(resumption, ?, ?) {where} AND state = 'running' AND resumption LIKE ?",
         (IDEMPOTENT, ONLY_ONCE, value, f"%{IDEMPOTENT}%"),
     )
 

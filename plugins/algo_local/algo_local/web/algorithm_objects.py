@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from algo_local.algorithms import placement
 from algo_local.algorithms.build import TITLES
 from algo_local.times import iso
 
@@ -151,6 +152,7 @@ def _settings(algorithm: Algorithm, version: Version | None) -> dict[str, Any]:
         "request_records": algorithm.request_records,
         "min_workers": algorithm.min_workers,
         "max_workers": algorithm.max_workers or None,
+        **placement.as_members(algorithm.resources),
         "insights_enabled": version.insights_enabled if version else None,
     }
     return {name: value for name, value in settings.items() if value is not None}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from algo_local.algorithms import catalog
+from algo_local.algorithms import catalog, placement
 from algo_local.algorithms.publication import Publication
 from algo_local.algorithms.registry import parse_version
 from algo_local.error_codes import ErrorCode
@@ -53,6 +53,8 @@ def description(body: dict[str, Any]) -> dict[str, Any]:
         "max_workers",
     )
     found |= {name: settings[name] for name in plain if name in settings}
+    if resources := {name: settings[name] for name in placement.MEMBERS if name in settings}:
+        found["resources"] = resources
     return found | _environment(settings)
 
 

@@ -49,6 +49,8 @@ def take_up(platform: Platform) -> int:
         taken = platform.records.take_over([record for record in waiting if record.id in slots])
         for live in taken:
             _resume(platform, live, slots[live.record.id].pop_all())
+    if taken:
+        platform.webhooks.start()  # they may have notifications, for which nothing was to be done until now
     return len(taken)
 
 
@@ -77,7 +79,11 @@ def _is_queued(platform: Platform, record: Record) -> bool:
 def _invocation(platform: Platform, live: Live) -> Invocation | str:
     """The call as it was accepted, or why it cannot be executed any more."""
     record = live.record
-    asked, algorithm = Resumption.of(record.resumption), platform.registry.algorithm(record.algorithm)
+    try:
+        asked = Resumption.of(record.resumption)
+    except (ValueError, TypeError):
+        return "The platform ended before the call was executed, and this version of it does not know how to"
+    algorithm = platform.registry.algorithm(record.algorithm)
     version = platform.registry.resolve(algorithm, record.version, as_owner=True) if algorithm else None
     if not version:
         return "The platform ended before the call was executed, and its version does not exist any more"

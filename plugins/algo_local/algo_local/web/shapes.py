@@ -194,6 +194,10 @@ SCHEMAS: dict[str, Schema] = {
         request_records=word("full", "metadata", "none"),
         min_workers={"type": "integer", "minimum": 0, "maximum": 1000},
         max_workers={"type": "integer", "minimum": 0, "maximum": 1000},
+        cpus={"type": ["number", "string"]},
+        gpus={"type": ["number", "string"]},
+        memory={"type": ["integer", "string"]},
+        resources={"type": ["object", "string"], "additionalProperties": NUMBER},
         insights_enabled=FLAG,
     ),
     "VersionInfo": record(

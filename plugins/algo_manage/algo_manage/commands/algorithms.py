@@ -9,6 +9,7 @@ import click
 from algo_core.context import App, pass_app
 from algo_core.errors import UsageError
 from algo_core.storage.uri import AlgorithmRef
+from algo_core.terminal.options import human
 from algo_manage import api
 from algo_manage.completion import algorithm_argument
 
@@ -108,8 +109,17 @@ def describe(app: App, found: Any) -> None:
 
 def _settings(found: Any) -> list[tuple[str, Any]]:
     settings = api.member(found, "settings") or {}
-    words = {True: "yes", False: "no"}
-    return [(name, words[value] if isinstance(value, bool) else value) for name, value in settings.items()]
+    return [(name, _shown(name, value)) for name, value in settings.items()]
+
+
+def _shown(name: str, value: Any) -> Any:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if name == "memory" and isinstance(value, int):
+        return human(value)
+    if isinstance(value, dict):
+        return ", ".join(f"{key}={amount}" for key, amount in value.items())
+    return value
 
 
 def _unversioned(app: App, text: str) -> AlgorithmRef:

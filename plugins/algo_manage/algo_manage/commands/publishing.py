@@ -18,6 +18,7 @@ from algo_manage.commands.algorithms import describe
 from algo_manage.commands.schedules import tell_of_dangling
 from algo_manage.completion import algorithm_argument, complete_version
 from algo_manage.confirmation import confirm
+from algo_manage.placement import Amount, placement, resources_of
 
 TAIL = 12
 """Lines of a failed build's log that are shown at once."""
@@ -37,6 +38,11 @@ def _described(function: Callable[..., None]) -> Callable[..., None]:
         click.option("--pipelining/--no-pipelining", default=None, help="Whether it may call other algorithms."),
         click.option("--min-workers", type=Number(0, 1000), help="Workers that its newest version keeps ready."),
         click.option("--max-workers", type=Number(0, 1000), help="Maximum workers of a version; 0 for no limit."),
+        click.option("--cpus", type=Amount(), help="Processors that a worker takes of a node."),
+        click.option("--gpus", type=Amount(), help="GPUs that a worker takes of a node."),
+        click.option("--memory", metavar="SIZE", help="Memory that a worker takes of a node, such as 2G."),
+        click.option("--resource", "resources", multiple=True, metavar="NAME=AMOUNT", callback=resources_of,
+                     help="What else a worker takes of a node (repeatable; replaces all of them)."),
         click.option("--environment", metavar="ID", help="Environment, from: algo environment LANG."),
     )):  # fmt: skip
         function = option(function)
@@ -57,10 +63,8 @@ def _body(said: dict[str, Any], defaults: dict[str, Any] | None = None) -> dict[
         "min_workers": said["min_workers"],
         "max_workers": said["max_workers"],
     }
-    body: dict[str, Any] = {
-        "details": details,
-        "settings": {**(defaults or {}), **{name: value for name, value in settings.items() if value is not None}},
-    }
+    given = {name: value for name, value in settings.items() if value is not None}
+    body: dict[str, Any] = {"details": details, "settings": {**(defaults or {}), **given, **placement(said)}}
     if said["sample_input"] is not None:
         body["version_info"] = {"sample_input": said["sample_input"]}
     return body
@@ -100,9 +104,13 @@ def create_(app: App, /, algorithm: str, **said: Any) -> None:
 def update_(app: App, /, algorithm: str, **said: Any) -> None:
     """Change an algorithm's texts and settings; options left out keep their values.
 
+    Processors, memory and other resources say on which nodes of a cluster workers are placed, ahead of
+    algorithmia.conf; `default` has that apply again.
+
     \b
     Example:
       algo algorithms update me/Greeter --tagline "Greets anybody"
+      algo algorithms update me/Greeter --cpus 2 --memory 4G --resource ssd=1
     """
     ref = _named(app, algorithm)
     body = {name: value for name, value in _body(said).items() if value}
