@@ -18,7 +18,7 @@ INPUTS := pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml)
 
 .PHONY: help setup demo test test-cluster test-deps lint format docs changelog wheels clean benchmarks benchmarks-transfer
 .PHONY: benchmarks-connectors benchmarks-calls benchmarks-development benchmarks-environments benchmarks-observers
-.PHONY: benchmark-deps benchmarks-serve benchmarks-capacity benchmarks-cluster endurance kills kills-cluster
+.PHONY: benchmark-deps benchmarks-serve benchmarks-capacity benchmarks-cluster endurance kills kills-cluster kills-front-ends
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 24
@@ -64,8 +64,11 @@ test-cluster: $(CLUSTER)/.ready ## Run the tests of algo-ray on a Ray cluster of
 kills: $(READY) ## Kill publications and builds fifty times, or as often as KILLS says, and see what is left
 	$(BIN)/python -m pytest tests/algo_local/algorithms/test_kills.py --kills $(or $(KILLS),50)
 
-kills-cluster: $(READY) ## Kill front ends, engines, connections and stores two hundred times, or KILLS, under 40 clients
-	$(BIN)/python -m pytest tests/algo_local/serving/test_cluster_kills.py --cluster-kills $(or $(KILLS),200)
+kills-cluster: $(CLUSTER)/.ready ## Kill nodes, front ends, engines, PostgreSQL, an object store 200 times, or KILLS, under 40 clients
+	$(CLUSTER)/bin/python -m pytest -s tests/algo_ray/test_cluster_kills.py --cluster-kills $(or $(KILLS),200)
+
+kills-front-ends: $(READY) ## The same without Ray: machines that share PostgreSQL and an object store, and processes of one
+	$(BIN)/python -m pytest -s tests/algo_local/serving/test_cluster_kills.py --cluster-kills $(or $(KILLS),200)
 
 test-deps: ## Install what tests need beyond PyPI: shells, Node.js, R, bubblewrap and git, from Debian; Azurite and a client, from npm
 	@for program in $(TESTED_WITH); do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
@@ -106,8 +109,8 @@ benchmarks-calls: $(READY) ## Measure calls: the record, concurrency, fairness, 
 benchmarks-capacity: $(READY) ## Measure what each layer costs a call, and simulate deployments of up to a thousand nodes with that
 	$(BIN)/python benchmarks/capacity.py --measure
 
-benchmarks-cluster: $(READY) ## Measure several front ends, a million records over SQLite and PostgreSQL, and Ray, as far as they are installed
-	$(BIN)/python benchmarks/cluster.py
+benchmarks-cluster: $(CLUSTER)/.ready ## Measure Ray, several front ends and a million records, or FIGURES=nodes (12 minutes)
+	$(CLUSTER)/bin/python benchmarks/cluster.py $(FIGURES)
 
 benchmarks-observers: $(READY) ## Measure what an observer adds to the copy of each of 10,000 small files
 	$(BIN)/python benchmarks/observers.py

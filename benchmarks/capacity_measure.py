@@ -10,6 +10,7 @@ import contextlib
 import itertools
 import json
 import os
+import re
 import select
 import shutil
 import socket
@@ -37,7 +38,25 @@ SMALL = os.urandom(4096)
 ALGORITHMS = {
     "Echo": "def apply(input):\n    return input\n",
     "Sleeper": "import time\n\ndef apply(input):\n    time.sleep(0.1)\n    return input\n",
+    "Parent": """
+import json, os, time, urllib.request
+
+def apply(input):
+    key = {"Authorization": "Simple " + os.environ["ALGORITHMIA_API_KEY"]}
+    request = urllib.request.Request(os.environ["ALGORITHMIA_API"] + "/v1/requests", headers=key)
+
+    def page():
+        began = time.perf_counter()
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            found = json.load(answer)["results"]
+        return time.perf_counter() - began, len(found)
+
+    while page()[1] < 50:
+        time.sleep(0.05)
+    return [page()[0] for _ in range(input["pages"])]
+""",
 }
+"""By name; the last one lists the calls that it has made, as soon as there is a page of them."""
 ECHO_WORKERS, SLEEPER_WORKERS = 4, 8
 
 Found = dict[str, dict[str, Any]]
@@ -98,6 +117,15 @@ def publish(base: Path, workers: Mapping[str, int], settings: Mapping[str, str] 
         subprocess.run(command, env={**environ_of(base), **settings}, check=True, capture_output=True)
 
 
+def administrator(base: Path, settings: Mapping[str, str] = NO_SETTINGS) -> dict[str, str]:
+    """The header of requests of an administrator."""
+    command = [sys.executable, "-m", "algo_core", "local", "key", "new", "root", "--admin"]
+    environ = {**environ_of(base), **settings}
+    made = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
+    (key,) = re.findall(r"sim\w+", made.stdout)
+    return {"Authorization": f"Simple {key}"}
+
+
 @contextlib.contextmanager
 def _second(base: Path, first: Side) -> Iterator[Side]:
     """Another process that serves the same state."""
@@ -154,7 +182,7 @@ def _workers(side: Side) -> list[int]:
     return [process for process in descendants(side.processes[0]) if not descendants(process)]
 
 
-def _clock(processes: Sequence[int]) -> float:
+def clock(processes: Sequence[int]) -> float:
     """Processor seconds of processes that live on."""
     return sum(time.clock_gettime((~process << 3) | 2) for process in processes)
 
@@ -209,10 +237,10 @@ def _relayed(side: Side) -> Found:
     }
     taken: dict[str, list[float]] = {cost: [] for cost in parts}
     for _ in range(ROUNDS):
-        before = {cost: _clock(processes) for cost, processes in parts.items()}
+        before = {cost: clock(processes) for cost, processes in parts.items()}
         calls = drive([side], call(side, "Echo"), IN_FLIGHT, SECONDS) * SECONDS
         for cost, processes in parts.items():
-            taken[cost].append((_clock(processes) - before[cost]) / calls)
+            taken[cost].append((clock(processes) - before[cost]) / calls)
     sources = {
         "relay": "processor time of front ends for a call that their engine executes",
         "hand_over": "processor time of the engine for a call that a front end hands over, its worker not included",
@@ -228,13 +256,13 @@ def _calls(side: Side) -> Found:
     path = "/v1/data/.my/bench/small"
     data = [connection.request("PUT", path, SMALL), connection.request("GET", path)]
     for _ in range(ROUNDS):
-        before = side.processor_seconds(), _clock(workers), time.process_time()
+        before = side.processor_seconds(), clock(workers), time.process_time()
         rate = drive([side], call(side, "Echo"), IN_FLIGHT, SECONDS)
         calls = rate * SECONDS
         for name, began, ended in zip(
             ("front_end", "runner", "client"),
             before,
-            (side.processor_seconds(), _clock(workers), time.process_time()),
+            (side.processor_seconds(), clock(workers), time.process_time()),
             strict=True,
         ):
             taken[name].append((ended - began) / calls)
@@ -254,15 +282,15 @@ def _calls(side: Side) -> Found:
 def _alone(sides: Sequence[Side], request: bytes, in_flight: int, seconds: float) -> tuple[float, float]:
     """Answers each second, and the processors that programs used meanwhile which have nothing to do with that."""
     ours = {process for side in sides for first in side.processes for process in (first, *descendants(first))}
-    busy, own = _busy(), _clock(list(ours)) + time.process_time()
+    everybody, own = busy(), clock(list(ours)) + time.process_time()
     began = time.perf_counter()
     rate = drive(sides, request, in_flight, seconds)
     spent = time.perf_counter() - began
-    own = _clock(list(ours)) + time.process_time() - own
-    return rate, max(0.0, (_busy() - busy - own) / spent)
+    own = clock(list(ours)) + time.process_time() - own
+    return rate, max(0.0, (busy() - everybody - own) / spent)
 
 
-def _busy() -> float:
+def busy() -> float:
     """Seconds that all processors were in use since the machine's start."""
     user, nice, system, _, _, irq, soft, steal = map(int, Path("/proc/stat").read_text().split()[1:9])
     return (user + nice + system + irq + soft + steal) / os.sysconf("SC_CLK_TCK")

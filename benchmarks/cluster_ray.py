@@ -4,42 +4,55 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from call_figures import Found
-from capacity_measure import call, drive, publish
+from capacity_measure import administrator, call, drive, publish, until
+from serve_client import Connection
 from serve_sides import Side, platform
 
-WORKERS = 8
+WORKERS = 4
 """For each node."""
 
-CALLS, ROUNDS, SECONDS = 200, 5, 4.0
+CALLS, ROUNDS, SECONDS = 200, 7, 1.0
+SLEEPER_ROUNDS, SLEEPER_SECONDS = 5, 4.0
 BARE = """
-import os, sys, time
+import sys, time
 import ray
 
-@ray.remote(num_cpus=1)
+@ray.remote(num_cpus=0, resources={"node": 0.01})
 class Echo:
     def apply(self, value):
         return value
 
 ray.init(address=sys.argv[1], log_to_driver=False, logging_level="ERROR", namespace="bare")
-actor = Echo.remote()
+actors = [Echo.remote() for _ in range(int(sys.argv[2]))]
 for _ in range(100):
-    ray.get(actor.apply.remote("x"))
+    ray.get([actor.apply.remote("x") for actor in actors])
+print("ready", flush=True)
 for line in sys.stdin:
+    count, width = map(int, line.split())
+    called = actors[:width]
     began = time.perf_counter()
-    for _ in range(int(line)):
-        ray.get(actor.apply.remote("x"))
-    print(time.perf_counter() - began, flush=True)
+    for _ in range(count):
+        ray.get([actor.apply.remote("x") for actor in called])
+    print((time.perf_counter() - began) / count / width, flush=True)
 """
+"""Calls of bare actors: a line says how often, and of how many actors at once; the answer is the seconds of a call."""
+
+TOKEN = secrets.token_hex(32)
+"""Of all clusters: a process remembers the first one."""
+
 NODE: dict[str, Any] = {
     "node_ip_address": "127.0.0.1",
     "object_store_memory": 80 << 20,
@@ -47,78 +60,118 @@ NODE: dict[str, Any] = {
 }
 
 
-def figures(base: Path) -> Iterator[Found]:
-    """Both figures, on a cluster that is made for them and ends with them."""
+def calls(base: Path) -> Iterator[Found]:
+    """A warm call against one of a bare actor: one at a time, and several under way."""
     with _cluster() as cluster:
-        cluster.add_node(**NODE, num_cpus=WORKERS, env_vars={"ALGO_RAY_CACHE": str(base / "node-1")})
-        settings = {"ALGO_RAY_ADDRESS": cluster.address}
-        with platform("ray", base, options=["--engine", "ray"], settings=settings) as side:
-            publish(base, {"Sleeper": 0, "Echo": 0}, settings)
-            with _bare(cluster.address) as bare:
-                yield from _latency(side, bare)
-            one = _sleepers(side, WORKERS)
-            cluster.add_node(**NODE, num_cpus=WORKERS, env_vars={"ALGO_RAY_CACHE": str(base / "node-2")})
-            two = _sleepers(side, 2 * WORKERS)
-            compared = f"those of one, {one:.0f}"
-            yield Found(f"sleepers of 100 ms on two nodes, {two:.0f} a second", compared, two / one, 1.9, at_least=True)
+        _add_node(cluster, base, 1)
+        with _platform(cluster, base, "Echo") as side, _bare(cluster.address) as bare:
+            connection, request = side.connect(), call(side, "Echo")
+            until(lambda: connection.exchange(request))
+
+            def alone() -> float:
+                began = time.perf_counter()
+                for _ in range(CALLS):
+                    connection.exchange(request)
+                return (time.perf_counter() - began) / CALLS
+
+            yield _compared("a call through HTTP and Ray", alone, lambda: bare(CALLS, 1))
+            drive([side], request, WORKERS, 5.0)  # until all workers are there
+            yield _compared(
+                f"a call through HTTP and Ray, {WORKERS} under way",
+                lambda: 1 / drive([side], request, WORKERS, SECONDS),
+                lambda: bare(CALLS, WORKERS),
+            )
+
+
+def _compared(work: str, ours: Callable[[], float], theirs: Callable[[], float]) -> Found:
+    taken = [(ours(), theirs()) for _ in range(ROUNDS)]
+    mine, other = (median(values) * 1e3 for values in zip(*taken, strict=True))
+    ratio = median(one / another for one, another in taken)
+    return Found(f"{work}, {mine:.2f} ms", f"likewise of bare actors, {other:.2f} ms", ratio, 2.0)
+
+
+def nodes(base: Path) -> Iterator[Found]:
+    """Sleepers on two nodes against one."""
+    with _cluster() as cluster:
+        _add_node(cluster, base, 1)
+        with _platform(cluster, base, "Sleeper") as side:
+            watching = Connection(side.port, administrator(base))
+            one = _sleepers(side, watching, WORKERS)
+            _add_node(cluster, base, 2)
+            two = _sleepers(side, watching, 2 * WORKERS)
+    compared = f"those of one, {one:.1f}"
+    yield Found(f"sleepers of 100 ms on two nodes, {two:.1f} a second", compared, two / one, 1.9, at_least=True)
+
+
+def _sleepers(side: Side, watching: Connection, workers: int) -> float:
+    """Calls each second in the best round, once there are so many workers; more callers wait for them."""
+    request = call(side, "Sleeper")
+    ends = time.monotonic() + 120
+    while _workers(watching.send("GET", "/metrics").decode()) < workers:
+        if time.monotonic() > ends:
+            raise RuntimeError(f"{workers} workers do not come about")
+        drive([side], request, 2 * workers, 1.0)
+    return max(drive([side], request, 2 * workers, SLEEPER_SECONDS) for _ in range(SLEEPER_ROUNDS))
+
+
+def _workers(metrics: str) -> int:
+    (found,) = re.findall(r"^algo_workers (\d+)", metrics, re.MULTILINE)
+    return int(found)
+
+
+@contextlib.contextmanager
+def _platform(cluster: Any, base: Path, name: str) -> Iterator[Side]:
+    settings: Mapping[str, str] = {"ALGO_RAY_ADDRESS": cluster.address}
+    with platform("ray", base, options=["--engine", "ray"], settings=settings) as side:
+        publish(base, {name: 0}, settings)
+        yield side
+
+
+def _add_node(cluster: Any, base: Path, number: int) -> None:
+    cache = {"ALGO_RAY_CACHE": str(base / f"node-{number}")}
+    cluster.add_node(**NODE, num_cpus=WORKERS, resources={"node": 1}, env_vars=cache)
 
 
 @contextlib.contextmanager
 def _cluster() -> Iterator[Any]:
     """A head without processors, where the platform joins."""
     before = dict(os.environ)
+    directory = tempfile.mkdtemp(prefix="r-", dir="/tmp")  # short: sockets below have room for about 100 bytes
+    os.mkdir(f"{directory}/ray")
     os.environ.update(
+        RAY_TMPDIR=directory,
         RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0",  # loopback is loopback
         RAY_AUTH_MODE="token",
-        RAY_AUTH_TOKEN=secrets.token_hex(32),
+        RAY_AUTH_TOKEN=TOKEN,
         RAY_USAGE_STATS_ENABLED="0",
     )
     from ray.cluster_utils import Cluster
 
-    cluster = Cluster(initialize_head=True, head_node_args={**NODE, "num_cpus": 0})
+    cluster = Cluster(initialize_head=True, head_node_args={**NODE, "num_cpus": 0, "temp_dir": directory})
     try:
         yield cluster
     finally:
         cluster.shutdown()
+        shutil.rmtree(directory, ignore_errors=True)
         os.environ.clear()
         os.environ.update(before)
 
 
 @contextlib.contextmanager
-def _bare(address: str) -> Iterator[subprocess.Popen[str]]:
-    """A process that calls a bare actor as often as it is told, and says how many seconds that took."""
+def _bare(address: str) -> Iterator[Callable[[int, int], float]]:
+    """Calls bare actors, in a process of its own; the seconds of a call."""
     with subprocess.Popen(
-        [sys.executable, "-c", BARE, address], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", BARE, address, str(WORKERS)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
-        yield process
         assert process.stdin
-        process.stdin.close()
+        assert process.stdout
+        given, answers = process.stdin, process.stdout
+        if answers.readline() != "ready\n":
+            raise RuntimeError("Bare actors do not start")
 
+        def measure(count: int, width: int) -> float:
+            print(count, width, file=given, flush=True)
+            return float(answers.readline())
 
-def _latency(side: Side, bare: subprocess.Popen[str]) -> Iterator[Found]:
-    connection, request = side.connect(), call(side, "Echo")
-    for _ in range(20):
-        connection.exchange(request)
-    taken: list[tuple[float, float]] = []
-    for _ in range(ROUNDS):
-        assert bare.stdin
-        assert bare.stdout
-        print(CALLS, file=bare.stdin, flush=True)
-        theirs = float(bare.stdout.readline()) / CALLS
-        began = time.perf_counter()
-        for _ in range(CALLS):
-            connection.exchange(request)
-        taken.append(((time.perf_counter() - began) / CALLS, theirs))
-    ours, theirs = (median(values) * 1e3 for values in zip(*taken, strict=True))
-    ratio = median(one / other for one, other in taken)
-    yield Found(f"a call through HTTP and Ray, {ours:.2f} ms", f"a call of a bare actor, {theirs:.2f} ms", ratio, 2.0)
-
-
-def _sleepers(side: Side, workers: int) -> float:
-    """Calls each second, once all workers are there: until the rate grows no more."""
-    request, best = call(side, "Sleeper"), 0.0
-    while True:
-        rate = max(drive([side], request, 2 * workers, SECONDS) for _ in range(2))
-        if rate < best * 1.02:
-            return best
-        best = rate
+        yield measure
+        given.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import subprocess
@@ -22,9 +23,13 @@ from support.relay import Relay
 from support.stores import Store
 
 from algo_core.errors import ConfigError, ExitCode
+from algo_core.storage.contract import Storage
+from algo_core.storage.uri import DataUri
 from algo_core.testing import Home
+from algo_local.backups.tables import DERIVED, KEYS
 from algo_local.data import hosted
 from algo_local.data.opening import EXTRA, open_store
+from algo_local.maintenance import delete_everything
 from algo_local.opening import open_platform
 from algo_local.platform import Platform
 from algo_local.serving.listener import listen
@@ -381,9 +386,16 @@ def test_what_cannot_be_used_is_told_at_the_start(
         ("s3:///", "does not name a place in a store"),
         ("s3://bucket/a//b", "does not name a place in a store"),
         ("s3://bucket/../b", "does not name a place in a store"),
-        ("s3://USER:wJalrXUtnFEMI@bucket/p", r"holds no credential: \*\*\*@bucket/p"),
+        ("s3://USER:wJalrXUtnFEMI@bucket/p", r"holds no credential: s3://\*\*\*@bucket/p"),
         ("sftp://USER:wJalrXUtnFEMI/x@host/p", "holds no credential"),
         ("file:///tmp/x", "is no object store"),
+        ("memory://x", "is no store that processes share: what one stores by memory"),
+        ("MEMORY://x/p", "No object store|is no store that processes share"),
+        ("memory+label://x/p", "is no store that processes share"),
+        ("s3://bucket/p?protocol=memory", "is no store that processes share"),
+        ("local://tmp/x", "is no store that processes share"),
+        ("simplecache://bucket/p?target_protocol=s3", "is no store that processes share"),
+        ("dir://x?target_protocol=memory", "is no store that processes share"),
         ("data://.my/c", "is no object store"),
         (".my/c", "is no object store"),
         ("bucket", "is no object store"),
@@ -400,6 +412,36 @@ def test_a_url_that_names_no_store_is_refused(url: str, words: str, root: Path) 
     with pytest.raises(ConfigError, match=words) as caught:
         open_store(url, root, set, str)
     assert "wJalrXUtnFEMI" not in f"{caught.value.message} {caught.value.hint}"
+
+
+def test_a_reset_deletes_what_the_platform_has_stored_and_nothing_else(
+    calls: Callable[[], tuple[Platform, Call]], root: Path, url: str, s3: Store
+) -> None:
+    platform, call = calls()
+    make(call)
+    assert call("PUT", ".my/c/f", data=b"x").status_code == 200
+    platform.objects.now()
+    prefix = urlsplit(url).path.strip("/")
+    other = s3.uri(f"{prefix}/other/file")
+    store = s3.open()
+    store.write_small(other, b"mine")
+    platform.close()
+    with pytest.raises(ConfigError, match="belongs to another platform"):
+        elsewhere = State(root.with_name("elsewhere"), objects=url)
+        with contextlib.closing(Platform(elsewhere)) as second:
+            assert second.account
+        delete_everything(elsewhere, [*KEYS, *DERIVED])
+    assert len(keys_below(store, s3.uri(prefix))) > 2
+    delete_everything(State(root, objects=url), [*KEYS, *DERIVED])
+    assert keys_below(store, s3.uri(prefix)) == [str(other)]
+
+
+def keys_below(store: Storage, place: DataUri) -> list[str]:
+    """The URIs of all files below a place."""
+    found: list[str] = []
+    for entry in store.list(place):
+        found += keys_below(store, entry.uri) if entry.is_directory else [str(entry.uri)]
+    return found
 
 
 def test_a_missing_package_is_told_with_the_command_that_installs_it(root: Path) -> None:

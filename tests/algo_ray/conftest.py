@@ -41,7 +41,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 @pytest.fixture(scope="session")
 def ray_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A head without processors, where platforms join, and two nodes that run algorithms."""
+    """A head without processors, where platforms join, and two nodes that run algorithms: `numbered` 1 and 2."""
     before = dict(os.environ)
     directory = tempfile.mkdtemp(prefix="r-", dir="/tmp")  # a short name: sockets below have room for about 100 bytes
     os.mkdir(f"{directory}/ray")  # Ray notes its last cluster there, and does not make the directory for that
@@ -56,8 +56,7 @@ def ray_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
     found = Cluster(initialize_head=True, head_node_args={**NODE, "num_cpus": 0, "temp_dir": directory})
     try:
-        for number in (1, 2):
-            add_node(found, tmp_path_factory.mktemp(f"node-{number}"), number)
+        found.numbered = {n: add_node(found, tmp_path_factory.mktemp(f"node-{n}"), n) for n in (1, 2)}
         yield found
     finally:
         found.shutdown()

@@ -226,6 +226,38 @@ def test_a_command_line_has_only_options_that_its_command_knows(name: str, words
         parse([*words, "--no-such-option"])
 
 
+PAGES = ("deploy/README.md", "docs/scaling.md", "docs/operations.md")
+
+
+def printed_commands(page: str) -> Iterator[list[str]]:
+    """The commands of `algo local` that a page has the reader type, and options of `serve` that it has them add."""
+    text = (ROOT / page).read_text("utf-8")
+    for found in re.findall(r"^    .*?\b(algo local [^#\n]*)", text, re.MULTILINE) + re.findall(
+        r"`(algo local [^`]*)`", text
+    ):
+        yield shlex.split(found)
+    for options in re.findall(r"`(--[a-z][^`]*)`", text):
+        words = shlex.split(options)
+        if len(words) > 1:
+            yield ["algo", "local", "serve", *words]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_that_a_page_prints_are_ones_that_algo_knows(page: str) -> None:
+    found = list(printed_commands(page))
+    assert found
+    for words in found:
+        parse(words)
+    with pytest.raises(click.NoSuchOption):
+        parse([*found[0], "--no-such-option"])
+
+
+def test_steps_of_scaling_are_all_among_the_commands_that_are_checked() -> None:
+    options = {word for words in printed_commands("docs/scaling.md") for word in words if word.startswith("--")}
+    steps = {"--port", "--processes", "--metadata", "--objects", "--engine", "--ray-address", "--cluster"}
+    assert steps <= options
+
+
 def parse(words: list[str]) -> None:
     """Check words as the command does, but for the files that they name."""
     from algo_local.commands.local import local
@@ -235,20 +267,22 @@ def parse(words: list[str]) -> None:
     rest = words[2:]
     while isinstance(command, click.Group):
         command = command.commands[rest.pop(0)]
-    values, left, _ = command.make_parser(click.Context(command)).parse_args(rest)
+    _, left, _ = command.make_parser(click.Context(command)).parse_args(rest)
     assert left == [] or any(isinstance(each, click.Argument) for each in command.params), left
-    assert values
 
 
 def test_every_variable_is_one_that_algo_knows(algo_home: Home) -> None:
+    """Those of the pages, and those that the platform asks for."""
     known = {line.split()[0] for line in algo_home.run("help", "variables").text.splitlines()}
-    named_in = {
+    pages = [path for path in DEPLOY.rglob("*") if path.is_file()] + [ROOT / page for page in PAGES]
+    named_in = {name for path in pages for name in re.findall(r"\bALGO_[A-Z_]+", path.read_text("utf-8"))}
+    asked_for = {
         name
-        for path in DEPLOY.rglob("*")
-        if path.is_file()
-        for name in re.findall(r"\bALGO_[A-Z_]+", path.read_text("utf-8"))
+        for path in (ROOT / "plugins" / "algo_local" / "algo_local").rglob("*.py")
+        for name in re.findall(r"\"(ALGO_LOCAL_[A-Z_]+)\"", path.read_text("utf-8"))
     }
-    assert "ALGO_LOCAL_METADATA" in named_in
+    assert {"ALGO_LOCAL_METADATA", "ALGO_LOCAL_WORKERS"} <= asked_for & named_in
+    assert asked_for - known == set()
     assert named_in - known == {"ALGO_RAY_CACHE"}, "which a node reads, where there is no algo"
 
 

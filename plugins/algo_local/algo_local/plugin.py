@@ -104,6 +104,13 @@ def algo_variables() -> list[Variable]:
         Variable("ALGO_LOCAL_FILE_SIZE", "limit of the size of its files, such as 2G"),
         Variable("ALGO_LOCAL_PROCESSES", "limit of processes and threads per algorithm"),
         Variable("ALGO_LOCAL_OPEN_FILES", "limit of open files per process of an algorithm"),
+        Variable("ALGO_LOCAL_WORKERS", "limit of workers, which run algorithms (default: by the machine's memory)"),
+        Variable("ALGO_LOCAL_WORKERS_PER_VERSION", "the same of one version of an algorithm (default: three quarters)"),
+        Variable("ALGO_LOCAL_WORKERS_KEPT", "workers of each version that are kept while nobody calls it (default: 0)"),
+        Variable("ALGO_LOCAL_WORKER_CALLS", "after how many calls a worker is replaced (default: 10000)"),
+        Variable("ALGO_LOCAL_WORKER_SECONDS", "at what age, in seconds, a worker is replaced (default: 3600)"),
+        Variable("ALGO_LOCAL_WORKER_MEMORY", "memory of a worker above which it is replaced, such as 2G"),
+        Variable("ALGO_LOCAL_QUEUE", "limit of calls that wait for a worker (default: 1000)"),
         Variable(
             "ALGO_LOCAL_KEEP_SECONDS",
             "how long algorithms stay loaded after a command (default: 60; 0, the default where CI is set: not at all)",

@@ -31,7 +31,7 @@ DATABASE = "platform.sqlite3"
 
 _SERVERS = ("postgresql", "postgres")
 _URL = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
-_USER_INFORMATION = re.compile(r"(^|://).*@", re.DOTALL)
+_USER_INFORMATION = re.compile(r"(^[a-z][a-z0-9+.-]*://|^).*@", re.DOTALL | re.IGNORECASE)
 """With a greedy end: passwords may hold any character, unquoted where somebody did not know better."""
 _SECRET_PARAMETER = re.compile(r"(?i)([?&][^=&#]*(?:password|secret|token|key|sig)[^=&#]*=)[^&#]*")
 

@@ -213,9 +213,9 @@ class RayWorkers:
     """Starts workers on nodes."""
 
     def __init__(
-        self, endpoint: Callable[[], Endpoint], connection: Connection, make_room: Callable[[str], None]
+        self, endpoint: Callable[[], Endpoint], connection: Connection, make_room: Callable[[str, Build], None]
     ) -> None:
-        """`make_room(account)` ends a worker in favour of an account."""
+        """`make_room(account, build)` ends another worker in favour of one of a build for an account."""
         self._endpoint = endpoint
         self._connection = connection
         self._make_room = make_room
@@ -252,7 +252,7 @@ class RayWorkers:
                 address = self._endpoint().address
                 key = secrets.token_bytes(KEY_BYTES)
                 channel.send("start", tuple(need), account, token, label, address, _resources(build), depth > 0, key)
-                name = self._started(channel, account, on_load)
+                name = self._started(channel, account, build, on_load)
                 line = self._line(channel)
             except BaseException:
                 channel.close()
@@ -262,7 +262,7 @@ class RayWorkers:
                     self._starting.discard(channel)
         return RayWorker(channel, line, account, token, name)
 
-    def _started(self, channel: Channel, account: str, on_load: Callable[[], None]) -> str:
+    def _started(self, channel: Channel, account: str, build: Build, on_load: Callable[[], None]) -> str:
         slow = time.monotonic() + _SLOW_SECONDS
         while reply := self._reply(channel):
             if reply[0] == "started":
@@ -273,7 +273,7 @@ class RayWorkers:
                 slow = time.monotonic() + _SLOW_SECONDS
                 on_load()
                 if not reply[1]:
-                    self._make_room(account)
+                    self._make_room(account, build)
         raise AlgoError("The connection to the Ray cluster was lost")
 
     def _reply(self, channel: Channel) -> tuple[Any, ...] | None:

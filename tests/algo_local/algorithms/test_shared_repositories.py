@@ -254,6 +254,8 @@ def test_a_repository_that_is_gone_from_the_store_is_named(machine_at: Machines,
     one.objects.remove(REPOSITORIES, name)
     with pytest.raises(StorageUnavailable, match=f"not in the object store: {name}"):
         commit(two, shared_algorithm, "second")
+    make_bare(two.repositories.path(shared_algorithm.id))  # of its own, from before
+    two.share_builds()  # which it does not keep from what else begins with it
     commit(one, shared_algorithm, "second")  # who has a copy stores it again with the next change
     assert messages(two, shared_algorithm) == ["Initial commit", "first", "second"]
 

@@ -165,8 +165,27 @@ def test_an_idle_worker_makes_room(tmp_path: Path) -> None:
     try:
         pool.call(build, Payload("json", 1), timeout=30, context=context_for("jane"))
         pool.call(replace(build, module="src.Other"), Payload("json", 1), timeout=30, context=context_for("jane"))
-        pool.make_room("bob")
+        pool.make_room("bob", build)
         assert [worker.is_stopped for worker in far.started] == [True, False], "the one that was idle the longest"
+    finally:
+        pool.close()
+
+
+def test_an_idle_worker_makes_no_room_for_another_one_of_its_kind(tmp_path: Path) -> None:
+    far = FarWorkers()
+    pool = LocalPool(lambda: None, tmp_path, Scaling(), workers=far)  # type: ignore[arg-type,return-value]
+    build = build_with(tmp_path / "source")
+    other = replace(build, module="src.Other")
+    try:
+        pool.call(build, Payload("json", 1), timeout=30, context=context_for("jane"))
+        pool.make_room("jane", build)
+        assert not far.started[0].is_stopped, "it takes the call itself"
+        assert not pool._short, "nobody else has to give way"
+        pool.call(other, Payload("json", 1), timeout=30, context=context_for("jane"))
+        pool.make_room("jane", build)
+        assert [worker.is_stopped for worker in far.started] == [False, True], "it runs something else"
+        pool.make_room("bob", build)
+        assert far.started[0].is_stopped, "it is somebody else's"
     finally:
         pool.close()
 

@@ -82,6 +82,22 @@ def test_a_process_is_alive_until_it_gives_no_signs(machine: Callable[[str], Sha
     assert not third.is_alive(theirs.name)
 
 
+def test_machines_that_do_not_see_each_others_files_are_told(url: str, tmp_path: Path) -> None:
+    with ExitStack() as ends:
+
+        def platform(name: str, objects: str | None = None) -> Platform:
+            return ends.enter_context(closing(Platform(State(tmp_path / name, url, objects))))
+
+        one = platform("one")
+        assert one.account
+        assert one.unshared() == ""
+        ends.callback(one.records.close)
+        one.records._presence.hold()
+        assert one.unshared() == platform("one").unshared() == "", "one directory"
+        assert "--objects" in platform("two").unshared()
+        assert platform("two", "s3://bucket/prefix").unshared() == ""
+
+
 def test_a_process_that_ends_is_gone_at_once(machine: Callable[[str], SharedPresence]) -> None:
     ours, theirs = machine("a"), machine("b")
     ours.hold()

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from support.world import World, publish
 
+from algo_local.records import rows
+
 FAILS = "def apply(input):\n    if input == 'x':\n        raise ValueError('no luck')\n    return input\n"
 SPAN = "start_date=2021-01-01T00:00:00Z&end_date=2199-01-01T00:00:00Z&page_size=100"
 
@@ -87,3 +89,18 @@ def test_failed_calls_are_listed_for_who_owns_the_algorithm(called: World) -> No
     assert called.ask("GET", f"users/{identifier}/errors", "alice").json == found
     (team,) = called.ask("GET", "organizations/acme/errors", "mia").json
     assert (team["username"], team["billable_to"]) == ("acme", "mia")
+
+
+def test_inputs_of_failed_calls_are_fetched_at_once(called: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[set[str]] = []
+    fetch = rows.contents
+
+    def counting(connection: Any, digests: set[str]) -> dict[str, bytes]:
+        asked.append(digests)
+        return fetch(connection, digests)
+
+    monkeypatch.setattr(rows, "contents", counting)
+    monkeypatch.delattr(rows, "content")
+    found = called.ask("GET", "algorithms/alice/Fails/errors?sudo=true", "administrator").json
+    assert [entry["input"] for entry in found] == ['"x"', '"x"']
+    assert [len(digests) for digests in asked] == [1]

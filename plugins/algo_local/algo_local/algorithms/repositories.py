@@ -141,8 +141,12 @@ class Repositories:
         Raises:
             StorageUnavailable: if they cannot be stored now; another call goes on.
         """
-        for path in self._root.glob("*.git") if self._shared else ():
-            if not self._note(path.stem).exists() and (algorithm := self._registry.algorithm(path.stem)):
+        if not self._shared:
+            return
+        for path in self._root.glob("*.git"):
+            if self._note(path.stem).exists() or self._shared.current(path.stem):
+                continue
+            if algorithm := self._registry.algorithm(path.stem):
                 with self.open(algorithm):
                     pass
 

@@ -216,7 +216,7 @@ def status(app: App, of_cluster: bool) -> None:
     if app.output.is_json:
         app.output.json(found)
         return
-    for name in ("root", "objects", "account", "accounts", "keys", "collections"):
+    for name in ("root", "metadata", "objects", "account", "accounts", "keys", "collections"):
         if name in found:
             app.output.print(f"{name:<14} {found[name]}")
     for name, size in found["bytes"].items():
@@ -281,11 +281,14 @@ def stop(app: App) -> None:
 def reset(app: App, yes: bool, only_secrets: bool) -> None:
     """Delete all data, algorithms, accounts and keys.
 
+    With a database server or an object store, the platform's tables and objects there are deleted, and nothing else.
+
     \b
     Examples:
       algo local reset
       algo local reset --secrets
     """
+    from algo_local.backups.tables import DERIVED, KEYS
     from algo_local.maintenance import delete_everything, renew_key
 
     state = State.of()
@@ -297,13 +300,12 @@ def reset(app: App, yes: bool, only_secrets: bool) -> None:
         renew_key(state)
         app.output.info(f"Secrets in {state} are encrypted with another key from now on; set them again")
         return
-    root = state.root
-    if not root.exists():
-        raise NotFoundError(f"There is no platform in {root}")
-    lost = "all data, algorithms and keys"
-    _confirm(app, f"Delete {lost} in {root}?", f"This deletes {lost}", "reset", yes=yes)
-    delete_everything(state)
-    app.output.info(f"Deleted everything in {root}")
+    if not (state.exists if state.metadata or state.objects else state.root.exists()):
+        raise NotFoundError(f"There is no platform in {state}")
+    lost = f"all data, algorithms and keys in {state}"
+    _confirm(app, f"Delete {lost}?", f"This deletes {lost}", "reset", yes=yes)
+    delete_everything(state, [*KEYS, *DERIVED])
+    app.output.info(f"Deleted everything in {state}")
 
 
 def _confirm(app: App, question: str, refusal: str, command: str, *, yes: bool) -> None:

@@ -26,6 +26,15 @@ _DIRECT = frozenset({"region", "endpoint_url", "access_key_id", "secret_access_k
 
 _SECRET = re.compile("password|secret|token|key|sig|credential", re.IGNORECASE)
 
+_UNSHARED = frozenset(
+    {
+        *("memory", "data", "async_wrapper", "dask", "generic", "reference"),
+        *("file", "local", "asynclocal", "cached", "blockcache", "filecache", "simplecache"),
+        *("dir", "zip", "tar", "libarchive"),
+    }
+)
+"""Protocols of fsspec that have files in the memory or on the disk of one machine, or only show those of others."""
+
 EXTRA = "algo-local[objects]"
 """What has to be installed for object stores."""
 
@@ -88,11 +97,18 @@ def _parsed(url: str) -> tuple[DataUri, dict[str, str]]:
 def _opened(uri: DataUri, options: dict[str, str]) -> Storage:
     from algo_core.context import App
     from algo_core.storage import registry
+    from algo_local.state import place
 
     app = App()
     given: dict[str, Any] = {**registry.options_of(app.config, uri.connector), **options}
     given.pop("direct", None)
     scheme = given.pop("protocol", None) or uri.scheme
+    if scheme in _UNSHARED:
+        raise ConfigError(
+            f"{place(str(uri))} is no store that processes share: what one stores by {scheme}, others do not see",
+            "Name an object store, such as s3://BUCKET/PREFIX, or leave out --objects: then objects are files of the"
+            " platform's directory",
+        )
     if scheme == "s3" and not given.keys() - _DIRECT:
         given["timeout"] = TIMEOUT
     if not any(row[4] for record in app.plugins.allowed for row in record.connectors):

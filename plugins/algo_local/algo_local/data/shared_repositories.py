@@ -108,7 +108,7 @@ class SharedRepositories:
 
     def unnamed(self) -> Iterator[tuple[str, int]]:
         """What no row has named for a while: names and bytes."""
-        limit = time.time() - UNNAMED_SECONDS
+        limit = self._objects.now() - UNNAMED_SECONDS
         marker: str | None = ""
         while marker is not None:
             page = self._objects.page(REPOSITORIES, marker or None, 1000)

@@ -61,6 +61,9 @@ LEFTOVER_SECONDS = 3600
 PAGE = 1000
 """Files that are asked for at once."""
 
+OWN_DIRECTORIES = ("data", "algorithm-data", "sessions", "trash", "sources", "environments", "repositories")
+"""The directories below the platform's place."""
+
 _OWNER_KEY = "platform"
 _CLOCK_KEY = "clock"
 
@@ -375,6 +378,19 @@ class StoreObjects:
         except (NotFoundError, IsADirectory, NotADirectory):
             return None
         return content if isinstance(content, bytes) else b""
+
+    def delete_everything(self) -> None:
+        """Delete all that platforms store here, and last of all whose store it is.
+
+        Raises:
+            ConfigError: if it belongs to another platform.
+            StorageUnavailable: if it cannot be used; a repetition goes on.
+        """
+        self.check()
+        for directory in OWN_DIRECTORIES:
+            self.clear(directory)
+        for key in (_CLOCK_KEY, _OWNER_KEY):
+            self._remove(key)
 
     def discard(self, directory: str) -> int:
         """Delete a directory's files; the note of `set_aside` goes last."""

@@ -222,18 +222,22 @@ class LocalPool:
             workers, waiting = list(self._alive), self._scheduler.waiting
         return Description(len(workers), busy, waiting, sum(worker.memory() for worker in workers))
 
-    def make_room(self, account: str) -> None:
-        """End a worker, since there is no room to start one for an account.
+    def make_room(self, account: str, build: Build) -> None:
+        """End a worker, since there is no room to start one of a build for an account.
 
-        It is the one that was idle the longest of those that are not to be kept. If there is none, it is the next one
-        that has served a call of an account that has had more service.
+        It is the one that was idle the longest of those that are not to be kept; never one of the same build and
+        account, which can take the call as it is. If there is none, it is the next one that has served a call of an
+        account that has had more service.
         """
         with self._lock:
             idle = self._scheduler.retirable(time.monotonic())
-            if not idle:
-                self._short.add(account)
+            own = _key(build), account
+            others = [found for found in idle if (found[0], found[1].account) != own]
+            if not others:
+                if not idle:
+                    self._short.add(account)
                 return
-            key, worker = min(idle, key=lambda found: found[1].idle_since)
+            key, worker = min(others, key=lambda found: found[1].idle_since)
             self._scheduler.retire(key, worker)
             self._alive.discard(worker)
         _stop_all([worker])

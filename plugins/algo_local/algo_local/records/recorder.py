@@ -8,7 +8,7 @@ import json
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from algo_core.errors import AlgoError, NotFoundError, PlatformError
@@ -440,6 +440,15 @@ class Recorder:
             return None
         found: bytes | None = self._journal.read(lambda rows: table.content(rows, content.digest))
         return self._journal.pending_content(content.digest) if found is None else found
+
+    def contents(self, wanted: Iterable[Content]) -> dict[str, bytes]:
+        """The bytes of many inputs or outputs by digest, as far as they are kept; it asks the database once."""
+        digests = {content.digest for content in wanted}
+        found: dict[str, bytes] = self._journal.read(lambda rows: table.contents(rows, digests))
+        for digest in digests - found.keys():
+            if (data := self._journal.pending_content(digest)) is not None:
+                found[digest] = data
+        return found
 
     def answer(self, record: Record) -> Answer | None:
         """The answer of a call that has ended; None if its result is not kept, or no longer."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from algo_local.records.limits import ROW_BYTES, Retention
@@ -180,6 +180,12 @@ def content(rows: Rows, digest: str) -> bytes | None:
     """The bytes of a content; None if they are not kept."""
     found = rows.execute("SELECT data FROM request_contents WHERE digest = ?", (digest,)).fetchone()
     return found[0] if found else None
+
+
+def contents(rows: Rows, digests: Collection[str]) -> dict[str, bytes]:
+    """The bytes of those of these contents that are kept, by digest."""
+    query = f"SELECT digest, data FROM request_contents WHERE digest IN ({', '.join('?' * len(digests))})"
+    return dict(rows.execute(query, list(digests))) if digests else {}
 
 
 def platforms_of_unfinished(rows: Rows) -> list[str]:

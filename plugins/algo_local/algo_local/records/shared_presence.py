@@ -78,6 +78,12 @@ class SharedPresence(Presence):
         with self._database.read() as rows:
             return rows.execute("SELECT 1 FROM front_ends WHERE name = ?", (name,)).fetchone() is not None
 
+    def are_elsewhere(self) -> bool:
+        """Whether processes use the database that have other directories."""
+        with self._database.read() as rows:
+            names = [row[0] for row in rows.execute("SELECT name FROM front_ends").fetchall()]
+        return not all(self._path(name).exists() for name in names)
+
     def give_sign(self) -> None:
         """Count up the rows of this directory's processes, and remove those of the dead."""
         near = [path.stem for path in self._directory.glob("*.lock") if path.stem == self.name or is_held(path)]

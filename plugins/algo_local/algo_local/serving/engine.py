@@ -97,6 +97,8 @@ def run_engine(
     platform.records.observers += [monitoring.observe, *([on_call] if on_call else [])]
     platform.records.tell = log
     platform.ensure_key()
+    if told := platform.unshared():
+        say(told)
     platform.objects.check()  # a store that cannot be used is told at the start
     application = Application(platform, scheme=scheme, on_failure=log, beside=monitoring.answer)
     server = EngineServer(platform.executor, _Calls(platform, monitoring), _questions(platform, application), marks)

@@ -65,6 +65,8 @@ def serve_until_signal(
         platform.is_served = True
         account = platform.account  # a state that cannot be used is found before anybody connects
         platform.ensure_key()
+        if told := platform.unshared():
+            say(told)
         monitoring = Monitoring(platform)
         platform.records.observers += [monitoring.observe, *([on_call] if on_call else [])]
         platform.records.tell = log

@@ -15,6 +15,7 @@ import psycopg
 
 from algo_local.metadata.database import BUSY_SECONDS
 from algo_local.metadata.memory import Memory, Pinned
+from algo_local.metadata.postgresql import schema
 from algo_local.metadata.postgresql.connections import RETRY_SECONDS, Connection, Connections, Taken
 from algo_local.metadata.postgresql.statements import found, stored, translated
 from algo_local.refusals import StorageUnavailable
@@ -123,6 +124,24 @@ class PostgresqlDatabase:
                 " WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace"
             )
             return int(rows.execute(query).fetchone()[0])
+
+    def check_alone(self) -> None:
+        """Raise PlatformError if others are connected with the database."""
+        self.close()
+        with self._connections.taken() as taken:
+            schema.check_alone(taken.connection(), self.url)
+
+    def delete_tables(self, tables: Iterable[str]) -> None:
+        """Delete these tables of the platform, and those that only a server has, all or none; others stay.
+
+        Raises:
+            ConfigError: if the database belongs to something else.
+            PlatformError: if others are connected with it.
+        """
+        self.close()
+        with self._connections.taken() as taken:
+            schema.drop(taken.connection(), self.url, tables)
+        self.close()
 
     def close(self) -> None:
         """Close the idle connections; the database can be used again afterwards."""

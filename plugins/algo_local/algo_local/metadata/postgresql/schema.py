@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib.resources
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 import alembic.command
 import alembic.config
@@ -13,7 +14,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.exc import DBAPIError
 
-from algo_core.errors import ConfigError
+from algo_core.errors import ConfigError, PlatformError
 from algo_local.metadata.database import BUSY_SECONDS
 from algo_local.metadata.postgresql.failures import meaning
 from algo_local.state import place
@@ -72,6 +73,33 @@ def upgrade(engine: Engine, url: str) -> None:
         if isinstance(error.orig, psycopg.Error):
             raise meaning(error.orig, url) from error.orig
         raise
+
+
+def check_alone(connection: psycopg.Connection[Any], url: str) -> None:
+    """Raise PlatformError if other connections of this user with the database exist."""
+    query = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND usename = current_user"
+        " AND backend_type = 'client backend' AND pid != pg_backend_pid()"
+    )
+    (others,) = connection.execute(query).fetchone() or (0,)
+    if others:
+        raise PlatformError(
+            f"The platform at {place(url)} is in use: its database has {others} other connections",
+            "End all of its front ends and commands, on all machines, then try again",
+        )
+
+
+def drop(connection: psycopg.Connection[Any], url: str, tables: Iterable[str]) -> None:
+    """Delete tables, those that only a server has and the platform's functions; see `check_alone`."""
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", (MIGRATION_LOCK,))
+        check_alone(connection, url)
+        # By its name: tables of others may be found by the search path where the platform has none any more.
+        (schema,) = connection.execute("SELECT quote_ident(current_schema())").fetchone() or ("",)
+        names = ", ".join(f"{schema}.{name}" for name in sorted({*tables, *OWN_TABLES}))
+        functions = f"{schema}.algo_note_change(), {schema}.algo_follow_identity()"
+        connection.execute(f"DROP TABLE IF EXISTS {names}".encode())
+        connection.execute(f"DROP FUNCTION IF EXISTS {functions}".encode())
 
 
 def _refuse_foreign(connection: Connection, url: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -101,11 +101,20 @@ def _errors(context: RequestContext, algorithms: Iterable[Algorithm]) -> list[di
         question = Question(algorithm=algorithm.id, states=(FAILED, LOST, CANCELLED), since=since)
         found += records.listed(question, ERROR_LIMIT)
     found.sort(key=lambda record: record.created_at, reverse=True)
-    return [_error(context, record) for record in found[:ERROR_LIMIT]]
+    found = found[:ERROR_LIMIT]
+    contents = records.contents(record.input for record in found if record.input and _shows_input(context, record))
+    return [_error(record, contents if _shows_input(context, record) else {}) for record in found]
 
 
-def _error(context: RequestContext, record: Record) -> dict[str, Any]:
-    """An entry; the input is shown only to the caller of that call."""
+def _shows_input(context: RequestContext, record: Record) -> bool:
+    """Whether an entry has the input: it is shown only to the caller of that call, and only as text."""
+    caller, given = context.caller, record.input
+    is_theirs = caller.administrator or caller.acts_for(record.account)
+    return given is not None and given.content_type != "binary" and is_theirs
+
+
+def _error(record: Record, contents: Mapping[str, bytes]) -> dict[str, Any]:
+    """An entry, with the input if that is among these contents."""
     failure = record.failure
     entry: dict[str, Any] = {
         "created_at": int(record.created_at * 1000),
@@ -118,13 +127,6 @@ def _error(context: RequestContext, record: Record) -> dict[str, Any]:
         "billable_to": record.account,
         "worker": record.worker,
     }
-    caller = context.caller
-    if (
-        record.input
-        and record.input.content_type != "binary"
-        and (caller.administrator or caller.acts_for(record.account))
-    ):
-        content = context.platform.records.content(record.input)
-        if content is not None:
-            entry["input"] = content.decode("utf-8", "replace")
+    if record.input and (content := contents.get(record.input.digest)) is not None:
+        entry["input"] = content.decode("utf-8", "replace")
     return entry
