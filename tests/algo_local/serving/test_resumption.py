@@ -39,6 +39,7 @@ def apply(input):
         file.write(f"{number} ")
     return number
 """
+LOAD = "import time\ntime.sleep(600)\ndef apply(input):\n    return input\n"
 COUNT = 8
 
 
@@ -58,7 +59,7 @@ def served_root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         }.items():
             patch.setenv(name, str(value))
         platform = open_platform(base / "root")
-        for name, code in {"Hold": HOLD, "Note": NOTE}.items():
+        for name, code in {"Hold": HOLD, "Note": NOTE, "Load": LOAD}.items():
             (base / name / "src").mkdir(parents=True)
             (base / name / "src" / "__init__.py").touch()
             (base / name / "src" / f"{name}.py").write_text(code)
@@ -122,6 +123,19 @@ def test_what_no_worker_had_runs_once_in_order_on_the_next(
         watching.expect_exact("  0 waiting, 0 running")
     assert noted.read_text().split() == list(map(str, range(COUNT)))
     assert held.read_text() == "x"
+
+
+def test_a_call_whose_worker_is_still_loading_waits_for_the_next_server(served_root: Path) -> None:
+    with contextlib.closing(Several()) as several:
+        with several.clients(1) as (client,):
+            made = client("POST", "algo/jane/Load?output=void", 1)[1]["request_id"]
+            eventually(lambda: client("GET", f"requests/{made}")[1]["state"] == "running")
+        several.stop()
+    with contextlib.closing(open_platform(served_root / "root")) as platform:
+        found = platform.records.find(made)
+        assert found
+        assert (found.state, found.started_at, found.worker) == ("queued", None, "")
+        platform.records.cancel(made)
 
 
 # What the record says

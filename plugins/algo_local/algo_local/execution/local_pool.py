@@ -20,7 +20,7 @@ from algo_local.algorithms.build import Build
 from algo_local.callers import CallContext
 from algo_local.execution.crashes import Crashes
 from algo_local.execution.executor import Description, Endpoint
-from algo_local.execution.payload import SHUTTING_DOWN, Failure, Outcome, Payload
+from algo_local.execution.payload import NOT_BEGUN, Failure, Outcome, Payload
 from algo_local.execution.protocol import CANNOT_RUN, encode_request
 from algo_local.execution.scaling import Scaling
 from algo_local.execution.scheduler import (
@@ -202,7 +202,7 @@ class LocalPool:
             call = self._calls.get(request_id)
             if call is None or call.worker:
                 return False
-            self._decide(call, SHUTTING_DOWN)
+            self._decide(call, NOT_BEGUN)
         return True
 
     def knows(self, request_id: str) -> bool:
@@ -261,7 +261,7 @@ class LocalPool:
             self._closed = True
             for call in list(self._calls.values()):
                 if call.worker is None:
-                    self._decide(call, SHUTTING_DOWN)
+                    self._decide(call, NOT_BEGUN)
             return self._quiet.wait_for(lambda: not self._calls, timeout=seconds)
 
     def close(self) -> None:
@@ -275,7 +275,7 @@ class LocalPool:
                 self._alive.discard(worker)
             for call in list(self._calls.values()):
                 if call.worker is None:
-                    self._decide(call, SHUTTING_DOWN)
+                    self._decide(call, NOT_BEGUN)
             busy = [*self._alive, *self._loading]
             self._closing.notify_all()
         for worker in busy:
@@ -383,7 +383,7 @@ class LocalPool:
             return None
         with self._lock:
             if self._closed:
-                return SHUTTING_DOWN
+                return NOT_BEGUN
             self._loading.add(worker)
         try:
             self._slows(start)
@@ -435,7 +435,7 @@ class LocalPool:
         """Wait for a worker; returns the failure if there is none."""
         with self._lock:
             if self._closed:
-                return SHUTTING_DOWN
+                return NOT_BEGUN
             if failure := self._crashes.failure(call.key, call.arrived):
                 return failure
             if call.depth == 0 and self._scheduler.is_full_for(call.account):

@@ -7,7 +7,7 @@ can each be replaced without the others noticing. What is run is a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 ContentType = Literal["text", "json", "binary"]
@@ -31,10 +31,15 @@ class Failure:
     stacktrace: str | None = None
     ended: Literal["", "cancelled", "lost"] = ""
     """How the call was ended from outside, if it was: by somebody who asked for that, or with the platform."""
+    is_untouched: bool = field(default=False, compare=False)
+    """Whether it is known that the algorithm has not had the input."""
 
 
 SHUTTING_DOWN = Failure("The platform is shutting down", "SystemError", ended="lost")
 """The outcome of a call that was cut short by the platform's end."""
+
+NOT_BEGUN = replace(SHUTTING_DOWN, is_untouched=True)
+"""The same before the algorithm had the input."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from typing import Any
 
 from algo_local.execution.launch import AdoptedProcess, Launch, Started, leave, start
 from algo_local.execution.output import MAX_OUTPUT, CapturedOutput
-from algo_local.execution.payload import SHUTTING_DOWN, Failure, Outcome, Payload
+from algo_local.execution.payload import NOT_BEGUN, SHUTTING_DOWN, Failure, Outcome, Payload
 from algo_local.execution.process_tree import (
     children,
     children_and_zombies,
@@ -177,7 +177,7 @@ class AlgorithmProcess:
         `deadline` is a time of `time.monotonic`; `on_output` is told what is printed. Whatever the algorithm does, this
         returns by then and raises nothing; what it raises (KeyboardInterrupt) leaves the process not `is_reusable`.
         """
-        started = time.monotonic()
+        started, is_sent = time.monotonic(), False
         self._in_step = False
         self._output.listener = on_output
         try:
@@ -187,11 +187,14 @@ class AlgorithmProcess:
                 started = time.monotonic() if self._output.is_ready else started
             self._repeat_loading()
             if not self._answered:
+                is_sent = True
                 self._send(request)
                 self._pump(lambda: self._answered, deadline)
             answer, in_step = self._take_answer()
         except _CutShort as cut:
             answer, in_step = cut.failure, False
+            if answer == SHUTTING_DOWN and not is_sent:
+                answer = NOT_BEGUN
         duration = time.monotonic() - started
         self._read_output(_PIPE_SIZE)
         printed = self._output.take()

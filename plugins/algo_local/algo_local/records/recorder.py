@@ -22,6 +22,7 @@ from algo_local.refusals import StorageUnavailable, storage_error
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from algo_local.execution.payload import Failure
     from algo_local.metadata.database import Database, Rows
 
 INTERVAL = 0.1
@@ -118,8 +119,14 @@ class Live:
         """Whether `started` may refuse: then the worker must not get it before."""
         return self.record.key is not None or bool(self.record.resumption)
 
+    def may_be_left(self, failure: Failure) -> bool:
+        """Whether the next server may execute it, which was cut short like this."""
+        if failure.is_untouched and self.record.resumption:
+            self.record.not_started()
+        return self.record.may_resume
+
     def left(self) -> None:
-        """Leave it to the next server, as this one ends before it was executed."""
+        """Leave it to the next server, as this one ends before it was executed; see `may_be_left`."""
         self._recorder.leave(self)
 
     def finished(self, answer: Answer) -> None:
@@ -317,7 +324,7 @@ class Recorder:
         """See `Live.left`. Where that cannot be written, it comes about as this process is found to have ended."""
         try:
             with contextlib.suppress(StorageUnavailable):
-                self._journal.change(lambda rows: table.leave(rows, live.record.id))
+                self._journal.change(lambda rows: table.leave(rows, live.record))
         finally:
             self._forget(live)
 

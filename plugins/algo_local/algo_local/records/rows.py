@@ -203,9 +203,12 @@ def mark_lost(rows: Rows, platforms: Iterable[str]) -> None:
     rows.executemany(query, [(LOST, time.time(), platform) for platform in platforms])
 
 
-def leave(rows: Rows, identifier: str) -> None:
+def leave(rows: Rows, record: Record) -> None:
     """Leave a call, if it can be executed, to the next server."""
-    _leave(rows, "id = ?", identifier)
+    if record.started_at is None:  # or no more, since the worker that had it did not hand it over
+        query = "UPDATE requests SET state = ?, worker = '', started_at = NULL WHERE id = ? AND platform = ?"
+        rows.execute(query, (record.state, record.id, record.platform))
+    _leave(rows, "id = ?", record.id)
 
 
 def _leave(rows: Rows, condition: str, value: str) -> None:

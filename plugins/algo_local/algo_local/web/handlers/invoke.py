@@ -117,7 +117,7 @@ class Invocation:
         answer, is_left = _INTERRUPTED, False
         try:
             outcome = self._executed(live)
-            is_left = outcome.failure == SHUTTING_DOWN and live.record.may_resume
+            is_left = outcome.failure == SHUTTING_DOWN and live.may_be_left(outcome.failure)
             answer = answer_of(self._named(fitting(self.version.build, outcome)))
         except AlgoError as error:
             failure = Failure(error.message, "SystemError", ended="lost")
