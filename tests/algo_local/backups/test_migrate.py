@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import random
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -18,6 +17,7 @@ from urllib.parse import urlencode
 
 import pytest
 from support.doomed import Doomed
+from support.ports import free_ports
 from support.postgresql import PostgresqlServer
 
 from algo_core.errors import AlgoError, AlreadyExists, ExitCode, UsageError
@@ -49,9 +49,7 @@ def s3_url() -> Iterator[str]:
     import boto3
     from botocore.exceptions import EndpointConnectionError
 
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    (port,) = free_ports(1)
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         endpoint = f"http://127.0.0.1:{port}"

@@ -15,6 +15,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from support import ports
 from support.postgresql import PostgresqlServer, database_of
 
 from algo_core.errors import AlgoError, ConfigError, ExitCode
@@ -170,11 +171,9 @@ def test_a_migration_that_fails_leaves_nothing(new_url: str, monkeypatch: pytest
 
 
 @pytest.fixture
-def closed_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-    return port
+def closed_port() -> Iterator[int]:
+    with ports.closed_port() as port:
+        yield port
 
 
 def test_a_server_that_does_not_answer_ends_the_start_by_name(algo_home: Home, closed_port: int) -> None:
