@@ -8,6 +8,7 @@ all; `make kills-cluster` does it two hundred times.
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -83,7 +84,7 @@ def node_killer(cluster: Any, base: Path, number: int) -> Callable[[], None]:
         cluster.remove_node(cluster.numbered[number], allow_graceful=False)
         for attempt in range(STARTS):
             try:
-                cluster.numbered[number] = add_node(cluster, base / f"cache-{number}", number)
+                cluster.numbered[number] = add_node(cluster, base / f"cache-{time.monotonic_ns()}", number)
                 return
             except Exception:  # Ray gives its nodes 30 seconds to start, whatever else the machine does
                 if attempt == STARTS - 1:
