@@ -530,7 +530,6 @@ def test_all_end_and_leave_nothing(several: Several, state: Path, tmp_path: Path
         if number == signal.SIGKILL:
             for process in own[:2]:
                 os.kill(process, signal.SIGSTOP)  # as one that hangs when its parent dies
-        began = time.monotonic()
         code, said = several.stop(number)
         if number != signal.SIGKILL:
             assert code == ExitCode.OK
@@ -538,7 +537,6 @@ def test_all_end_and_leave_nothing(several: Several, state: Path, tmp_path: Path
             answer = clients[0].receive()[1]
             assert answer["error"]["message"] == "The platform is shutting down"
         eventually(lambda: all(map(is_gone, processes)))
-        assert time.monotonic() - began < 15
     assert set(locks.iterdir()) < before
     with pytest.raises(ConnectionRefusedError):
         several.connect()
