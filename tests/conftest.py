@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
-import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,22 +11,21 @@ from pathlib import Path
 import pexpect
 import pytest
 from support.environments import ROOT
-from support.forked import run_commands_forked
-from support.machine import isolate
+from support.forked import run_commands_forked, stop_forking
+from support.leftovers import Leftovers
+from support.machine import isolate, take_signals
+from support.order import long_ones_first, workers
 from support.serving import Served
 from support.stub import StubPlatform
 
 from algo_core.testing import Home
 
-# A shell that starts the tests in the background has them ignore Ctrl-C, and `nohup` a hang-up; their children would
-# inherit that. A handler they do not.
-signal.signal(signal.SIGINT, signal.default_int_handler)
-if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
-    signal.signal(signal.SIGHUP, lambda number, frame: None)
+take_signals()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """How thorough tests are that choose their cases by chance."""
+    """How thorough tests are that choose their cases by chance, and how strict a run is with itself."""
+    parser.addoption("--leave-nothing", action="store_true", help="Fail if tests leave processes or temporary files.")
     parser.addoption("--kills", type=int, default=12, help="How often publications are killed.")
     parser.addoption("--cluster-kills", type=int, default=4, help="How often parts of a cluster are killed.")
 
@@ -39,7 +37,27 @@ def pytest_configure(config: pytest.Config) -> None:
         directory = tempfile.TemporaryDirectory(prefix="algo-tests-", ignore_cleanup_errors=True)
         config.add_cleanup(directory.cleanup)
         isolate(config, Path(directory.name))
+    config.pluginmanager.register(
+        Leftovers(Path(os.environ["HOME"]).parent, is_strict=config.getoption("--leave-nothing"))
+    )
     run_commands_forked()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish() -> None:
+    """End the process from which commands are forked."""
+    stop_forking()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have the long tests begin first."""
+    items[:] = long_ones_first(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """How many workers there are with `--numprocesses auto`."""
+    return workers()
 
 
 def _check_installed() -> None:

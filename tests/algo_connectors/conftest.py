@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -18,6 +17,8 @@ import pytest
 import trustme
 from support.dropbox import KEY as DROPBOX_KEY
 from support.dropbox import DropboxServer
+from support.object_server import remove_sockets
+from support.ports import free_ports
 from support.programs import lacks
 from support.stores import Store, s3_call
 
@@ -27,13 +28,6 @@ ROOT = Path(__file__).parents[2]
 AZURITE = ROOT / "node_modules" / ".bin" / "azurite-blob"
 AZURE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 """The key that Azurite's documentation gives to its one account."""
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of the loopback interface that nobody listens on."""
-    with ExitStack() as held:
-        listeners = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [int(listener.getsockname()[1]) for listener in listeners]
 
 
 def until(attempt: Callable[[], object], seconds: float = 60) -> None:
@@ -111,7 +105,7 @@ def encrypted_s3(started: Callable[..., None], tmp_path_factory: pytest.TempPath
 
 
 @pytest.fixture(scope="session")
-def seaweed(started: Callable[..., None], tmp_path_factory: pytest.TempPathFactory) -> Store:
+def seaweed(started: Callable[..., None], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     """A second implementation of S3, that of SeaweedFS."""
     home = tmp_path_factory.mktemp("seaweed")
     identity = {"name": "test", "credentials": [{"accessKey": "AKIAEXAMPLE", "secretKey": "wJalrXUtnFEMI"}]}
@@ -131,7 +125,8 @@ def seaweed(started: Callable[..., None], tmp_path_factory: pytest.TempPathFacto
     )
     store = _s3_at(ports["s3.port"])
     until(lambda: s3_call(store, "create_bucket", Bucket="bucket"))
-    return store
+    yield store
+    remove_sockets(ports.values())
 
 
 @pytest.fixture(scope="session")

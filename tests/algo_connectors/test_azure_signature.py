@@ -14,8 +14,9 @@ import pytest
 from azure.storage.blob import BlobSasPermissions, generate_blob_sas
 from azure.storage.blob._shared.authentication import SharedKeyCredentialPolicy
 from azure.storage.blob._shared.constants import X_MS_VERSION
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.chance import generated
 
 from algo_connectors.azure import shared_key
 from algo_connectors.azure.shared_key import VERSION, SharedKey
@@ -30,7 +31,7 @@ standard = st.dictionaries(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@generated(300)
 @given(
     method=st.sampled_from(["GET", "HEAD", "PUT", "DELETE"]),
     name=text,
@@ -64,7 +65,7 @@ def test_requests_are_signed_as_by_the_sdk(
     assert {name: ours[name] for name in given_} == given_
 
 
-@settings(max_examples=200, deadline=None)
+@generated(200)
 @given(name=text.filter(lambda name: name.strip("/") != ""), writes=st.booleans(), seconds=st.integers(1, 10_000_000))
 def test_links_are_signed_as_by_the_sdk(name: str, writes: bool, seconds: int) -> None:
     permissions = BlobSasPermissions(read=not writes, write=writes, create=writes)

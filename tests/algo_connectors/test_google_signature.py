@@ -6,8 +6,9 @@ from typing import Any
 
 import google.auth.credentials
 from google.cloud.storage._signing import generate_signed_url_v4
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.chance import generated
 
 from algo_connectors.google.signature import LONGEST, Signatory, signed_url
 
@@ -24,7 +25,7 @@ class Signing(google.auth.credentials.Signing):  # type: ignore[misc]  # it has 
         return message
 
 
-@settings(max_examples=150, deadline=None)
+@generated(150)
 @given(key=KEYS, seconds=st.integers(1, LONGEST), method=st.sampled_from(["GET", "PUT"]), moment=st.integers(0, 2**32))
 def test_every_object_has_the_address_that_google_s_package_gives_it(
     key: str, seconds: int, method: str, moment: int

@@ -8,8 +8,9 @@ import pytest
 from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.chance import generated
 
 from algo_connectors.aws.signature import LONGEST, NO_CONTENT, Keys, Signer, encoded_path, encoded_query
 
@@ -62,7 +63,7 @@ text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 header_values = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=20)
 
 
-@settings(max_examples=300, deadline=None)
+@generated(300)
 @given(
     key=text,
     query=st.lists(st.tuples(st.text("abc-xyz", min_size=1), text), max_size=4, unique_by=lambda pair: pair[0]),
@@ -89,7 +90,7 @@ def test_whatever_botocore_signs(
     assert dict(parse_qsl(urlsplit(url).query, keep_blank_values=True)) == dict(query)
 
 
-@settings(max_examples=200, deadline=None)
+@generated(200)
 @given(
     key=text,
     method=st.sampled_from(["GET", "PUT"]),

@@ -71,7 +71,7 @@ class _Through:
     def storage(self, platform: Platform, address: str, way: str) -> Iterator[Storage]:
         key = Credential("api_key", Secret(platform.keys.create(platform.account, uuid.uuid4().hex)[1]))
         profile = Profile("default", "local:" if way == "in the process" else address, credential=key)
-        client = HttpClient(profile, timeout=(5, 20), retries=0, hooks=HOOKS[way](platform))
+        client = HttpClient(profile, timeout=(60, 60), retries=0, hooks=HOOKS[way](platform))
         yield HostedStorage(ApiClient(client), self.scheme)
         client.close()
 

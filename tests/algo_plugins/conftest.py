@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import compileall
 import json
 import os
+import py_compile
 import shutil
 import subprocess
 import sys
@@ -118,6 +120,18 @@ def pack_installed(folder: Path, name: str) -> None:
         archive.writestr(f"{info}/RECORD", "")
 
 
+def add_bytecode(wheel: Path, scratch: Path) -> None:
+    """Put into a wheel what Python would compile its modules to, in every environment anew."""
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(scratch)
+    always = py_compile.PycInvalidationMode.UNCHECKED_HASH  # the times of the files depend on who unpacks them
+    compileall.compile_dir(scratch, quiet=2, stripdir=scratch, invalidation_mode=always)
+    with zipfile.ZipFile(wheel, "a") as archive:
+        for compiled in sorted(scratch.rglob("*.pyc")):
+            archive.write(compiled, compiled.relative_to(scratch))
+    shutil.rmtree(scratch)
+
+
 def closure(requirements: Sequence[str]) -> set[str]:
     """The names of everything that requirements need."""
     found: set[str] = set()
@@ -145,12 +159,14 @@ def base_house(tmp_path_factory: pytest.TempPathFactory) -> Path:
     def pack(folder: Path) -> None:
         folder.mkdir()
         for wheel in own.values():
-            os.link(wheel, folder / wheel.name)
+            shutil.copy(wheel, folder)
         with zipfile.ZipFile(core) as archive:
             metadata = archive.read(f"{core.name.removesuffix('-py3-none-any.whl')}.dist-info/METADATA").decode()
         needs = [line.partition(": ")[2] for line in metadata.splitlines() if line.startswith("Requires-Dist: ")]
         for name in sorted({*closure([*needs, "hatchling", "editables"]), "pip"}):
             pack_installed(folder, name)
+        for wheel in folder.iterdir():
+            add_bytecode(wheel, folder.with_name("compiled"))
 
     return made_once(shared_directory(tmp_path_factory) / "house", pack)
 
@@ -236,6 +252,7 @@ def make_place(tmp_path: Path, house: House, tools: Path, caches: Path) -> Itera
             "PIP_FIND_LINKS": str(house.path),
             "PIP_CONFIG_FILE": os.devnull,
             "PIP_NO_CACHE_DIR": "1",
+            "PIP_NO_COMPILE": "1",  # the wheels have it
             "UV_OFFLINE": "1",
             "UV_FIND_LINKS": str(house.path),
             "UV_CACHE_DIR": str(caches / "uv"),

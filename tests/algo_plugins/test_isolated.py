@@ -270,7 +270,9 @@ def test_names_that_are_taken(place, house) -> None:
         assert place.install("--isolated", name).code == ExitCode.USAGE
 
 
-def test_an_interrupted_installation_leaves_the_older_one(place, clash, house) -> None:
+def test_an_interrupted_installation_leaves_the_older_one(place, clash, house, tmp_path) -> None:
+    (tmp_path / "temporary").mkdir()
+    place.home.environ["TMPDIR"] = str(tmp_path / "temporary")
     assert place.install("--isolated", "acme-old").code == ExitCode.OK
     slow = "import os, time\nif '.new' in __file__:\n    time.sleep(60)\n"
     house.plugin("acme-old", "1.5", requires=["acme-lib<2"], source=slow)
@@ -285,6 +287,7 @@ def test_an_interrupted_installation_leaves_the_older_one(place, clash, house) -
         os.killpg(running.pid, number)
         running.communicate()
         assert running.returncode == (ExitCode.INTERRUPTED if number == signal.SIGINT else -number)
+        assert any((tmp_path / "temporary").glob("algo-*")) == (number == signal.SIGKILL)
         assert place.run("old").json["lib"] == "1.0"
         assert listed(place)["acme-old"]["version"] == "1.0"
     assert (place.isolated / ".new").exists()

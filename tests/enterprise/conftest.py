@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import trustme
 from support.environments import ROOT, STANDARD, Environment, wheels_of
+from support.shared import made_once, shared_directory
 
 from algo_core.errors import ExitCode
 from algo_core.testing import SECONDS, Home, Platform
@@ -33,9 +34,11 @@ def acme_environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
     wheels = wheels_of(tmp_path_factory, *STANDARD)
     examples = wheels_of(tmp_path_factory, "examples/acme_bundle", "examples/acme_jobs")
     bundle, jobs = (next(examples.glob(f"{name}-*.whl")) for name in ("acme_bundle", "acme_jobs"))
-    environment = Environment(tmp_path_factory.mktemp("acme") / "venv", wheels)
-    environment.install(f"{bundle}[test]", str(jobs), "algo-local")
-    return environment
+
+    def make(directory: Path) -> None:
+        Environment(directory, wheels).install(f"{bundle}[test]", str(jobs), "algo-local")
+
+    return Environment(made_once(shared_directory(tmp_path_factory) / "acme", make), wheels)
 
 
 @pytest.fixture(scope="session")

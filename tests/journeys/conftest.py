@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support.environments import STANDARD, Environment, wheels_of
-from support.shared import made_once, shared_directory
+from support.environments import STANDARD, Environment, standard_environment, wheels_of
 
 from algo_core.testing import Home
 
@@ -18,13 +17,9 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def fresh_environment(wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    """An environment in which `algo-core[standard]` was installed, and nothing else; made once for all workers."""
-
-    def make(directory: Path) -> None:
-        Environment(directory, wheels).install("algo-core[standard]")
-
-    return Environment(made_once(shared_directory(tmp_path_factory) / "fresh-environment", make), wheels)
+def fresh_environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """An environment in which `algo-core[standard]` was installed, and nothing else."""
+    return standard_environment(tmp_path_factory)
 
 
 @pytest.fixture

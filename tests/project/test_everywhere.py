@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from support.environments import ROOT
 from support.machine import index_settings, link_tools
+from support.order import FIRST
 
 NOBODY = 65534
 
@@ -46,6 +47,9 @@ def test_the_same_tests_are_collected_by_everybody_at_any_time(request: pytest.F
     mine = [item.nodeid for item in request.session.items]
     theirs = collected({**there, **odd}, as_nobody())
     assert len(theirs) > 3000
+    assert [name for name in FIRST if not any(test.startswith(name) for test in theirs)] == []
+    begins_first = [test.startswith(FIRST) for test in theirs]
+    assert begins_first == sorted(begins_first, reverse=True)
     if request.config.args == request.config.getini("testpaths") and not request.config.option.keyword:
         assert sorted(set(mine) ^ set(theirs)) == []
         assert mine == theirs

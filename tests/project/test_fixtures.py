@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -106,3 +107,9 @@ def test_a_second_meaning_is_told(head: str, call: str, returns: str, is_another
 def test_two_fixtures_without_types_are_told() -> None:
     source = FIXTURE.format(head="", call="", returns="")
     assert disagreeing({"one": source, "two": source})
+
+
+def test_generated_examples_are_the_same_in_every_run() -> None:
+    """Hypothesis' own settings choose other examples each time, and fail where a machine is slow."""
+    choosing = [path for path in modules() if re.search(r"from hypothesis import .*\bsettings\b", path.read_text())]
+    assert [path.name for path in choosing] == ["chance.py"]

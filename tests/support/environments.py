@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -40,6 +41,16 @@ def wheels_of(factory: pytest.TempPathFactory, *projects: str) -> Path:
     return made_once(shared_directory(factory) / f"wheels-of-{name}", build)
 
 
+def standard_environment(factory: pytest.TempPathFactory) -> Environment:
+    """An environment in which `algo-core[standard]` was installed, and nothing else; made once for all workers."""
+    wheels = wheels_of(factory, *STANDARD)
+
+    def make(directory: Path) -> None:
+        Environment(directory, wheels).install("algo-core[standard]")
+
+    return Environment(made_once(shared_directory(factory) / "fresh-environment", make), wheels)
+
+
 class Environment:
     """A virtual environment, made unless it is there.
 
@@ -52,6 +63,14 @@ class Environment:
         self._wheels = wheels
         if not (path / "pyvenv.cfg").exists():
             subprocess.run([sys.executable, "-m", "venv", path], check=True)
+
+    def copy(self, path: Path) -> Environment:
+        """A copy at another path, which can be changed."""
+        shutil.copytree(self.path, path, symlinks=True)
+        for program in (path / "bin").iterdir():
+            if not program.is_symlink() and (content := program.read_bytes()).startswith(b"#!%b/" % bytes(self.path)):
+                program.write_bytes(content.replace(bytes(self.path), bytes(path), 1))
+        return Environment(path, self._wheels)
 
     def install(self, *requirements: str) -> None:
         """Install with the environment's own pip."""
@@ -79,6 +98,11 @@ class Environment:
         return {"PIP_FIND_LINKS": str(self._wheels), "PIP_CONSTRAINT": str(ROOT / "constraints.txt")}
 
     @property
+    def mypy_settings(self) -> dict[str, str]:
+        """What makes mypy look at the installed packages once for all tests."""
+        return {"MYPY_CACHE_DIR": str(self.path / "mypy-cache")}
+
+    @property
     def site_packages(self) -> Path:
         """Where its packages are."""
         (found,) = self.path.glob("lib/python*/site-packages")
@@ -90,7 +114,7 @@ class Environment:
         return subprocess.run(
             [self.bin / program, *rest],
             cwd=cwd,
-            env={**environ, "PATH": f"{self.bin}:{environ['PATH']}"},
+            env={**environ, **self.mypy_settings, "PATH": f"{self.bin}:{environ['PATH']}"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,

@@ -6,7 +6,6 @@ another Python, starts the program (`Home.command`), and so does a home whose en
 
 from __future__ import annotations
 
-import atexit
 import functools
 import json
 import os
@@ -96,7 +95,6 @@ class ForkServer:
         code = SERVER.format(loaded=LOADED, number=theirs.fileno())
         self._process = subprocess.Popen([sys.executable, "-c", code], pass_fds=[theirs.fileno()], env=_AT_FIRST)
         theirs.close()
-        atexit.register(self.close)
 
     def close(self) -> None:
         self._line.close()
@@ -174,6 +172,12 @@ def run_commands_forked() -> None:
     """From now on homes run commands so, in the environment that there is now."""
     _AT_FIRST.update(os.environ)
     Home.run = run_forked  # type: ignore[method-assign]
+
+
+def stop_forking() -> None:
+    """End the process that forks; the next command starts another one."""
+    while _started:
+        _started.pop().close()
 
 
 def _decided(environ: Mapping[str, str]) -> dict[str, str]:

@@ -11,8 +11,10 @@ import locale
 import os
 import pwd
 import re
+import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,6 +34,26 @@ INDEX = {
 """Settings of pip that say how packages are reached from here; others say what to do with them."""
 
 
+def take_signals() -> None:
+    """Have SIGTERM end the tests as Ctrl-C does, with all that they have started, and what they start end by any signal.
+
+    A shell that starts the tests in the background has them ignore Ctrl-C, and `nohup` a hang-up; their children would
+    inherit that. A handler they do not.
+    """
+    main = os.getpid()
+
+    def end(number: int, frame: object) -> None:
+        if os.getpid() == main:
+            raise KeyboardInterrupt
+        signal.signal(number, signal.SIG_DFL)  # in a process that was forked
+        os.kill(os.getpid(), number)
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, end)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda number, frame: None)
+
+
 def isolate(config: pytest.Config, directory: Path) -> None:
     """Give this process, and all that it starts, an environment that is the same everywhere; files go to `directory`."""
     _speak_utf8(config)
@@ -40,6 +62,8 @@ def isolate(config: pytest.Config, directory: Path) -> None:
     for name in ("home", "bin"):
         (directory / name).mkdir()
     environ["PATH"] = link_tools(os.environ.get("PATH", os.defpath), directory / "bin")
+    # Where tests keep their files stays where it was: temporary files are elsewhere, see `support.leftovers`.
+    environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
     environ |= {"HOME": str(directory / "home"), "LANG": "C.UTF-8", "TZ": "UTC", "ALGO_LOCAL_KEEP_SECONDS": "0"}
     environ["LOGNAME"] = environ["USER"] = _login_name()
     os.environ.clear()

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import socket
 import subprocess
 import time
+from collections.abc import Iterable
 from importlib.metadata import files
 from pathlib import Path
 from urllib.parse import urlencode
 
+from support.ports import free_ports
 from support.stores import Store, s3_call
 
 KEY, SECRET, BUCKET = "AKIAEXAMPLE", "wJalrXUtnFEMI", "bucket"
 START_SECONDS = 60.0
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports of the loopback interface that nobody listens on."""
-    with contextlib.ExitStack() as held:
-        listeners = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [int(listener.getsockname()[1]) for listener in listeners]
+def remove_sockets(ports: Iterable[int]) -> None:
+    """Remove the sockets that servers of SeaweedFS on these ports leave in /tmp, wherever else their files are."""
+    for port in ports:
+        for path in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
+            path.unlink(missing_ok=True)
 
 
 def _program() -> Path:
@@ -40,7 +40,8 @@ class ObjectServer:
         self._identities = home / "s3.json"
         self._identities.write_text(json.dumps({"identities": [identity]}))
         names = [f"{part}.port{grpc}" for part in ("master", "volume", "filer") for grpc in ("", ".grpc")]
-        self._port, self._grpc, *others = free_ports(2 + len(names))
+        self._ports = free_ports(2 + len(names))
+        self._port, self._grpc, *others = self._ports
         ports = dict(zip(names, others, strict=True))
         self._filer = f"127.0.0.1:{ports['filer.port']}.{ports['filer.port.grpc']}"
         flags = ["-dir", str(home), "-ip", "127.0.0.1", "-ip.bind", "127.0.0.1", "-filer", "-master.telemetry=false"]
@@ -81,6 +82,7 @@ class ObjectServer:
         for process in (self._front, self._store):
             process.kill()
             process.wait()
+        remove_sockets(self._ports)
 
     def _start_front(self) -> subprocess.Popen[bytes]:
         flags = ["-ip.bind", "127.0.0.1", "-port", str(self._port), "-port.grpc", str(self._grpc)]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support.environments import STANDARD, Environment, wheels_of
+from support.environments import STANDARD, Environment, standard_environment, wheels_of
+from support.shared import made_once, shared_directory
 
 from algo_core.testing import Home
 
@@ -39,10 +41,16 @@ def add_plugin(site: Path) -> Callable[..., None]:
     return add
 
 
-@pytest.fixture(scope="session")
-def team_environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    """An environment in which the core, the standard plugins and pytest are installed from wheels."""
-    wheels = wheels_of(tmp_path_factory, *STANDARD)
-    environment = Environment(tmp_path_factory.mktemp("team") / "venv", wheels)
-    environment.install("algo-core[standard,testing]", "hatchling", "editables", "mypy", "ruff")
-    return environment
+@pytest.fixture
+def team_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
+    """An environment in which the core, the standard plugins and pytest are installed; of one test at a time."""
+    fresh, place = standard_environment(tmp_path_factory), shared_directory(tmp_path_factory) / "team"
+
+    def make(directory: Path) -> None:
+        environment = fresh.copy(directory)
+        environment.install("algo-core[standard,testing]", "hatchling", "editables", "mypy", "ruff")
+
+    environment = Environment(made_once(place, make), wheels_of(tmp_path_factory, *STANDARD))
+    with place.with_name("team.used").open("w") as used:
+        fcntl.flock(used, fcntl.LOCK_EX)  # its tests install something
+        yield environment

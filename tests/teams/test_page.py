@@ -17,6 +17,7 @@ def test_the_teams_page_is_true(team_environment: Environment, tmp_path: Path) -
     environ = {
         **home.environ,
         **team_environment.pip_settings,
+        **team_environment.mypy_settings,
         "PATH": f"{team_environment.bin}:{home.environ['PATH']}",
         "PIP_NO_BUILD_ISOLATION": "0",
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",

@@ -67,7 +67,7 @@ def test_a_project_of_each_kind_passes_its_own_tests(environment: Environment, t
     assert "Acme reports:\n  acme-reports" in home.run("--help").text
     assert home.run("acme-reports", "World").text == "Hello World\n"
     assert home.run("profile", "show", "--json").json["origin"] == "acme-bundle"
-    checks = ["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy", "--cache-dir", tmp_path / "mypy"]
+    checks = ["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"]
     for name in PROJECTS:
         for words in (*checks, ["pytest", "-q"]):
             done = environment.run(*words, cwd=work / name, environ=home.environ)

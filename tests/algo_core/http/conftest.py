@@ -37,10 +37,10 @@ def client_for() -> Iterator[Callable[..., HttpClient]]:
     def adapted(session: Any, profile: Profile) -> None:
         session.hooks["response"].append(lambda response, **options: response)
 
-    def make(address: str, way: str = "direct", *, retries: int = 0, timeout: float = 10, **members: Any) -> HttpClient:
+    def make(address: str, way: str = "direct", *, retries: int = 0, timeout: float = 60, **members: Any) -> HttpClient:
         profile = Profile("default", address, credential=Credential("api_key", Secret(KEY)), **members)
         hooks = Hooks(configure=adapted if way == "requests" else None)
-        made.append(HttpClient(profile, timeout=(5, timeout), retries=retries, hooks=hooks))
+        made.append(HttpClient(profile, timeout=(60, timeout), retries=retries, hooks=hooks))
         return made[-1]
 
     yield make

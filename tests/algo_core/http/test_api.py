@@ -14,7 +14,7 @@ from algo_core.settings.profile import Profile
 def api(stub, monkeypatch) -> ApiClient:
     monkeypatch.setattr("algo_core.http.retry.FIRST_SECONDS", 0.0)
     profile = Profile("work", stub.address, credential=Credential("api_key", Secret("k")))
-    return ApiClient(HttpClient(profile, timeout=(5, 5), retries=1))
+    return ApiClient(HttpClient(profile, timeout=(60, 60), retries=1))
 
 
 @pytest.mark.parametrize(

@@ -213,7 +213,7 @@ def test_a_credential_that_no_header_can_carry(stub, key) -> None:
     with pytest.raises(ConfigError, match="not allowed in a header"):
         ApiClient(made(stub.address, key=key)).username()
     with pytest.raises(ConfigError, match="not allowed in a header"):
-        AlgoSession(made(stub.address, key=key).profile, timeout=(5, 5), retries=0).get(stub.address)
+        AlgoSession(made(stub.address, key=key).profile, timeout=(60, 60), retries=0).get(stub.address)
     assert not stub.seen
 
 

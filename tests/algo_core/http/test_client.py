@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 import trustme
+from support.ports import closed_port
 
 from algo_core.context import App
 from algo_core.errors import ConfigError, NetworkError, NotFoundError, PlatformError, TimedOut, TlsError
@@ -36,7 +37,7 @@ def connect(request: pytest.FixtureRequest) -> Callable[..., ApiClient]:
     return functools.partial(made, hooks)
 
 
-def made(hooks: Hooks | None, address: str, *, retries: int = 4, timeout: float = 10.0, **members: object) -> ApiClient:
+def made(hooks: Hooks | None, address: str, *, retries: int = 4, timeout: float = 60.0, **members: object) -> ApiClient:
     profile = Profile("default", address, credential=Credential("api_key", Secret(KEY)), **members)  # type: ignore[arg-type]
     return ApiClient(HttpClient(profile, timeout=(5, timeout), retries=retries, hooks=hooks))
 
@@ -193,9 +194,7 @@ def test_a_server_that_never_answers_is_given_up(connect) -> None:
 
 
 def test_nobody_there(connect) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    with pytest.raises(NetworkError, match="Connection refused"):
+    with closed_port() as port, pytest.raises(NetworkError, match="Connection refused"):
         connect(f"http://127.0.0.1:{port}", retries=1).username()
 
 
@@ -244,7 +243,7 @@ def test_netrc_is_not_looked_at(stub, tmp_path, monkeypatch) -> None:
     (tmp_path / ".netrc").write_text("machine localhost login a password b\n")
     monkeypatch.setenv("HOME", str(tmp_path))
     profile = Profile("default", stub.address)
-    session = AlgoSession(profile, timeout=(5, 5), retries=0)
+    session = AlgoSession(profile, timeout=(60, 60), retries=0)
     session.get(stub.address + "/v1/data/")
     assert "Authorization" not in stub.seen[0].headers
 
@@ -258,11 +257,10 @@ def test_proxies_of_the_environment_are_used(connect, stub, monkeypatch) -> None
 
 
 def test_a_proxy_that_is_not_there_is_named_as_the_cause(connect, monkeypatch) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{port}")
-    with pytest.raises(NetworkError, match="proxy"):
-        connect("http://api.corp.example", retries=0, insecure_http=True).username()
+    with closed_port() as port:
+        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{port}")
+        with pytest.raises(NetworkError, match="proxy"):
+            connect("http://api.corp.example", retries=0, insecure_http=True).username()
 
 
 def test_an_address_that_no_adapter_serves_is_a_configuration_error(connect) -> None:

@@ -14,8 +14,9 @@ from collections.abc import Callable
 import h11
 import pytest
 import requests
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, example, given
 from hypothesis import strategies as st
+from support.chance import generated
 from support.wire_server import WireServer
 
 from algo_core.errors import AlgoError, ConfigError
@@ -29,21 +30,15 @@ pytestmark = pytest.mark.usefixtures("plain_environment")
 Result = tuple[int, bytes] | None
 """Status and content, or None for a refusal."""
 
-SECONDS = 20
-GROWN = settings(
-    max_examples=250,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+SECONDS = 60
+GROWN = generated(250, HealthCheck.function_scoped_fixture)
 
 
 # Readers
 
 
 def ours(address: str, method: str, hooks: Hooks | None = None) -> Result:
-    client = HttpClient(Profile("default", address), timeout=(5, SECONDS), retries=0, hooks=hooks)
+    client = HttpClient(Profile("default", address), timeout=(SECONDS, SECONDS), retries=0, hooks=hooks)
     with client, contextlib.suppress(AlgoError):
         body = BytesBody(b"x") if method == "POST" else None
         with client.send(method, address + "/x", body=body) as response:
@@ -63,7 +58,7 @@ def through_requests(address: str, method: str) -> Result:
 
 
 def pipelined(address: str, method: str) -> Result:
-    with HttpClient(Profile("default", address), timeout=(5, SECONDS), retries=0) as client:
+    with HttpClient(Profile("default", address), timeout=(SECONDS, SECONDS), retries=0) as client:
         pipeline = ApiClient(client).pipeline(1 << 20)
         assert pipeline
         with contextlib.suppress(AlgoError):
@@ -317,7 +312,7 @@ def test_what_is_sent_is_what_a_strict_server_reads(
     method: str, target: str, headers: dict[str, str], body: bytes | None
 ) -> None:
     server = WireServer(OK + b"Content-Length: 0\r\n\r\n")
-    client = HttpClient(Profile("default", server.address), timeout=(5, SECONDS), retries=0)
+    client = HttpClient(Profile("default", server.address), timeout=(SECONDS, SECONDS), retries=0)
     try:
         client.send(
             method, f"{server.address}/{target}", headers=headers, body=None if body is None else BytesBody(body)

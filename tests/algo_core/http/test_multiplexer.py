@@ -21,7 +21,7 @@ from algo_core.http.transport import BytesBody, Request
 from algo_core.settings.credentials import Credential, Secret
 
 from .test_hostile import MALFORMED, then_silent
-from .test_surplus import SURPLUS, a_moment_later, at_once, reply, tls_files
+from .test_surplus import SURPLUS, AMomentLater, at_once, reply, tls_files
 
 pytestmark = pytest.mark.usefixtures("plain_environment")
 __all__ = ["tls_files"]
@@ -44,7 +44,7 @@ class Caller:
     def ended(self, count: int) -> dict[Any, Response | AlgoError]:
         """What comes of the next requests."""
         found: dict[Any, Response | AlgoError] = {}
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         while len(found) < count and time.monotonic() < until:
             for token, response_of, may_wait in self.multiplexer.wait(1):
                 if may_wait:
@@ -141,7 +141,8 @@ def test_a_surplus_is_no_response(
     wire_server, caller_for, tls_files: Any, kind: str, is_late: bool, is_encrypted: bool
 ) -> None:
     first = len(SURPLUS[kind].partition(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwrong")[0])
-    send = a_moment_later(SURPLUS[kind], min(first, len(SURPLUS[kind]) - 1)) if is_late else at_once(SURPLUS[kind])
+    late = AMomentLater(SURPLUS[kind], min(first, len(SURPLUS[kind]) - 1))
+    send = late if is_late else at_once(SURPLUS[kind])
     server = wire_server(
         FIRST, send, reply(b"second"), reply(b"third"), closes=False, tls=tls_files[0] if is_encrypted else None
     )
@@ -149,7 +150,7 @@ def test_a_surplus_is_no_response(
     got = caller.send()
     assert isinstance(got, NetworkError) or got[1] in {b"first", b"", b"f" * 20_000, b"f" * 100_000}
     if is_late:
-        threading.Event().wait(0.1)
+        late.arrives()
     assert [caller.send(), caller.send()] == [(200, b"second"), (200, b"third")]
     assert len(server.requests) == 4
 
@@ -256,8 +257,8 @@ def test_another_thread_wakes_it(wire_server, caller_for, tmp_path: Path) -> Non
     caller = caller_for(wire_server(FIRST, closes=False).address)
     threading.Timer(0.02, caller.multiplexer.wake).start()
     began = time.monotonic()
-    assert caller.multiplexer.wait(20) == []
-    assert time.monotonic() - began < 15
+    assert caller.multiplexer.wait(600) == []
+    assert time.monotonic() - began < 300
     for _ in range(100_000):
         caller.multiplexer.wake()  # never waits itself
     assert caller.multiplexer.wait(20) == []

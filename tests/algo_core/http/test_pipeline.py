@@ -127,7 +127,7 @@ def test_more_than_was_announced_does_not_reach_the_next_answer(api, pipeline, s
 def test_silence_ends_at_the_time_limit(stub) -> None:
     profile = Profile("default", stub.address, credential=Credential("api_key", Secret(KEY)))
     stub.on("GET", "/v1/x", raw(b"HTTP/1.1 200 OK\r\n", pause=3))
-    with HttpClient(profile, timeout=(5, 0.2), retries=4) as client:
+    with HttpClient(profile, timeout=(60, 0.2), retries=4) as client:
         api = ApiClient(client)
         pipeline = api.pipeline(LIMIT)
         assert pipeline
@@ -138,5 +138,5 @@ def test_silence_ends_at_the_time_limit(stub) -> None:
 def test_there_is_none_where_requests_is_needed(stub) -> None:
     profile = Profile("default", stub.address, credential=Credential("api_key", Secret(KEY)))
     hooks = Hooks(configure=lambda session, profile: session.params.update({"company": "acme"}))
-    with HttpClient(profile, timeout=(5, 5), retries=4, hooks=hooks) as client:
+    with HttpClient(profile, timeout=(60, 60), retries=4, hooks=hooks) as client:
         assert ApiClient(client).pipeline(LIMIT) is None

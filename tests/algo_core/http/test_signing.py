@@ -34,7 +34,7 @@ def client(address: str, notary: Any, way: str, retries: int = 0) -> HttpClient:
         session.hooks["response"].append(lambda response, **options: response)
 
     hooks = Hooks(sign=notary, configure=adapted if way == "requests" else None)
-    return HttpClient(Profile("default", address), timeout=(5, 10), retries=retries, hooks=hooks)
+    return HttpClient(Profile("default", address), timeout=(60, 60), retries=retries, hooks=hooks)
 
 
 def test_each_attempt_has_a_signature_of_its_own(wire_server: Any, way: str) -> None:

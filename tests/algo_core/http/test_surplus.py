@@ -47,15 +47,25 @@ def at_once(wire: bytes):
     return lambda sock: sock.sendall(wire)
 
 
-def a_moment_later(wire: bytes, first: int):
-    """What comes behind the first response comes when the client has read that."""
+class AMomentLater:
+    """What comes behind the first response comes when the client has read that, or waits for more of it."""
 
-    def send(sock) -> None:
-        sock.sendall(wire[:first])
-        threading.Event().wait(0.05)
-        sock.sendall(wire[first:])
+    def __init__(self, wire: bytes, first: int) -> None:
+        self._wire, self._first = wire, first
+        self._is_read, self._is_sent = threading.Event(), threading.Event()
 
-    return send
+    def __call__(self, sock) -> None:
+        sock.sendall(self._wire[: self._first])
+        self._is_read.wait(0.05)
+        try:
+            sock.sendall(self._wire[self._first :])
+        finally:
+            self._is_sent.set()
+
+    def arrives(self) -> None:
+        """Once the client has read what it wanted to: have the rest arrive."""
+        self._is_read.set()
+        assert self._is_sent.wait(60)
 
 
 @pytest.mark.parametrize("kind", SURPLUS)
@@ -63,7 +73,8 @@ def a_moment_later(wire: bytes, first: int):
 @pytest.mark.parametrize("is_encrypted", [False, True])
 def test_a_surplus_is_no_response(wire_server, client_for, way, tls_files, kind, is_late, is_encrypted) -> None:
     first = len(SURPLUS[kind].partition(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwrong")[0])
-    send = a_moment_later(SURPLUS[kind], min(first, len(SURPLUS[kind]) - 1)) if is_late else at_once(SURPLUS[kind])
+    late = AMomentLater(SURPLUS[kind], min(first, len(SURPLUS[kind]) - 1))
+    send = late if is_late else at_once(SURPLUS[kind])
     server = wire_server(
         send, reply(b"second"), reply(b"third"), closes=False, tls=tls_files[0] if is_encrypted else None
     )
@@ -71,7 +82,7 @@ def test_a_surplus_is_no_response(wire_server, client_for, way, tls_files, kind,
     with client.send("GET", server.address + "/1") as response:
         assert response.content in {b"first", b"", b"f" * 20_000, b"f" * 100_000}
     if is_late:
-        threading.Event().wait(0.2)
+        late.arrives()
     assert client.send("POST", server.address + "/2", body=BytesBody(b"x")).content == b"second"
     assert client.send("GET", server.address + "/3").content == b"third"
     assert len(server.requests) == 3

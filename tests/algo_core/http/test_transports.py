@@ -52,11 +52,11 @@ def adapted(session: requests.Session, profile: Profile) -> None:
 
 
 def make(
-    address: str, way: str = "direct", *, timeout: float = 5, retries: int = 4, configure=None, **members: object
+    address: str, way: str = "direct", *, timeout: float = 60, retries: int = 4, configure=None, **members: object
 ) -> HttpClient:
     profile = Profile("default", address, credential=Credential("api_key", Secret(KEY)), **members)  # type: ignore[arg-type]
     hooks = Hooks(configure=adapted if way == "requests" else configure)
-    return HttpClient(profile, timeout=(5, timeout), retries=retries, hooks=hooks)
+    return HttpClient(profile, timeout=(60, timeout), retries=retries, hooks=hooks)
 
 
 class Text:

@@ -305,7 +305,7 @@ def test_closing_cuts_a_running_call_short_and_refuses_new_ones(
     caller.start()
     assert wait_until(lambda: bool(executor._alive))
     executor.close()
-    caller.join(20)
+    caller.join(60)
     outcomes.append(executor.call(made, Payload("text", ""), timeout=60, context=CONTEXT))
     assert [outcome.failure.message for outcome in outcomes if outcome.failure] == ["The platform is shutting down"] * 2
 

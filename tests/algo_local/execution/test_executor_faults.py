@@ -111,10 +111,13 @@ def test_a_process_that_dies_while_idle_is_replaced(run: Run, which: int) -> Non
 
 @pytest.mark.usefixtures("each_system")
 def test_an_answer_given_before_dying_counts(run: Run) -> None:
-    code = "import atexit, os, threading\ndef apply(input):\n    threading.Timer(0.2, os._exit, [0]).start()\n    return 1\n"
-    assert run(code).result == Payload("json", 1)
-    time.sleep(0.4)
-    assert run(code).result == Payload("json", 1)
+    code = (
+        f"import os, threading\ndef apply(input):\n    threading.Timer(0.2, os._exit, [0]).start()\n    return {WHO}\n"
+    )
+    for _ in range(2):
+        answer = run(code, timeout=60).result
+        assert answer is not None
+        assert wait_until(lambda answer=answer: running_with(answer.data) == [])
 
 
 def test_a_failed_load_is_told_and_tried_again(run: Run, tmp_path: Path) -> None:

@@ -577,7 +577,7 @@ def test_threads_share_transactions(recorder: Recorder, monkeypatch: pytest.Monk
 
     def counted(self: SqliteDatabase, **options: Any) -> Any:
         count[0] += 1
-        held.wait(10)
+        held.wait(60)
         return write(self, **options)
 
     monkeypatch.setattr(SqliteDatabase, "write", counted)

@@ -15,8 +15,9 @@ from typing import Any
 
 import h11
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.chance import generated
 from support.wire import Answer, answers, connect, exchange
 
 from algo_local.callers import Caller
@@ -30,13 +31,7 @@ from algo_local.web.http import ApiError, Request, Response
 Seen = tuple[str, str, bytes]
 """A request: method, target, body."""
 
-PLENTY = settings(
-    max_examples=200,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+PLENTY = generated(200)
 
 
 @dataclass

@@ -527,7 +527,6 @@ def test_all_end_and_leave_nothing(several: Several, state: Path, tmp_path: Path
         assert clients[3]("GET", "data/.my")[0] == 200, "the parent ends them, and nobody else does"
         if number == signal.SIGTERM:
             several.process.send_signal(number)
-        began = time.monotonic()
         code, said = several.stop(number)
         if number != signal.SIGKILL:
             assert code == ExitCode.OK
@@ -535,7 +534,6 @@ def test_all_end_and_leave_nothing(several: Several, state: Path, tmp_path: Path
             answer = clients[0].receive()[1]
             assert answer["error"]["message"] == "The platform is shutting down"
         eventually(lambda: all(map(is_gone, processes)))
-        assert time.monotonic() - began < 15
     assert set(locks.iterdir()) < before
     with pytest.raises(ConnectionRefusedError):
         several.connect()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import textwrap
 import venv
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 from support.programs import needs
+from support.shared import made_once, shared_directory
 from support.world import archive
 
 from algo_core.errors import ExitCode
@@ -24,17 +26,25 @@ CLIENT = "algorithmia==2.0.5"
 @pytest.fixture(scope="session")
 def client_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An interpreter that has the published client."""
-    directory = tmp_path_factory.mktemp("client")
-    venv.create(directory, with_pip=True)
-    python = directory / "bin" / "python"
-    done = subprocess.run(
-        [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", CLIENT],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == ExitCode.OK, done.stderr
-    return python
+
+    def make(directory: Path) -> None:
+        venv.create(directory, with_pip=False)
+        pip = [
+            sys.executable,
+            "-m",
+            "pip",
+            "--python",
+            directory / "bin" / "python",
+            "install",
+            "--quiet",
+            "--no-compile",
+        ]
+        done = subprocess.run(
+            [*pip, "--disable-pip-version-check", CLIENT], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == ExitCode.OK, done.stderr
+
+    return made_once(shared_directory(tmp_path_factory) / "client", make) / "bin" / "python"
 
 
 @pytest.fixture

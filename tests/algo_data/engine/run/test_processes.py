@@ -106,7 +106,8 @@ def test_it_ends_at_once_and_leaves_nothing_beside(work, monkeypatch):
     wait_for((work / "reached").exists)
     assert [name for name in os.listdir(work) if name.endswith(".algo-part")]
     made.end()
-    asking.join(5)
+    asking.join(60)
+    assert not asking.is_alive()
     assert sorted(os.listdir(work)) == ["a", "b", "reached"]
     with pytest.raises(ProcessLookupError):
         os.kill(made._process, 0)
