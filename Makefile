@@ -61,8 +61,8 @@ test: $(READY) ## Run every test, on all processors; TESTS=tests/algo_core runs 
 test-cluster: $(CLUSTER)/.ready ## Run the tests of algo-ray on a Ray cluster of three nodes, on this machine
 	$(CLUSTER)/bin/python -m pytest tests/algo_ray
 
-kills: $(READY) ## Kill publications and builds fifty times, or as often as KILLS says, and see what is left
-	$(BIN)/python -m pytest tests/algo_local/algorithms/test_kills.py --kills $(or $(KILLS),50)
+kills: $(READY) ## Kill publications, builds and migrations fifty times, or as often as KILLS says, and see what is left
+	$(BIN)/python -m pytest tests/algo_local/algorithms/test_kills.py tests/algo_local/backups/test_migrate.py --kills $(or $(KILLS),50)
 
 kills-cluster: $(CLUSTER)/.ready ## Kill nodes, front ends, engines, PostgreSQL, an object store 200 times, or KILLS, under 40 clients
 	$(CLUSTER)/bin/python -m pytest -s tests/algo_ray/test_cluster_kills.py --cluster-kills $(or $(KILLS),200)

@@ -74,10 +74,21 @@ def postgresql() -> Iterator[PostgresqlServer]:
     server.close()
 
 
+@pytest.fixture(scope="session")
+def tests_database() -> str:
+    """`sqlite` or `postgresql`: the database of tests that do not choose one."""
+    return DATABASE
+
+
 @pytest.fixture
 def metadata_url(request: pytest.FixtureRequest) -> Iterator[str | None]:
-    """The URL of the database of `root`; None for a file. `ALGO_TESTS_DATABASE=postgresql` has all tests use a server."""
-    if getattr(request, "param", DATABASE) != "postgresql":
+    """The URL of the database of `root`; None for a file.
+
+    `ALGO_TESTS_DATABASE=postgresql` has all tests use a server, but those of modules that say `ONLY_ON_SQLITE = True`,
+    since they are about its file.
+    """
+    database = "sqlite" if getattr(request.module, "ONLY_ON_SQLITE", False) else DATABASE
+    if getattr(request, "param", database) != "postgresql":
         yield None
         return
     server: PostgresqlServer = request.getfixturevalue("postgresql")

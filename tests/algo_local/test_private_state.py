@@ -15,6 +15,8 @@ from support.serving import ALGO, Served, algo
 from algo_core.errors import ExitCode
 from algo_local.platform import Platform
 
+ONLY_ON_SQLITE = True
+
 PARTS = ("platform.sqlite3", "platform.sqlite3-wal", "platform.sqlite3-shm")
 
 

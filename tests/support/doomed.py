@@ -27,11 +27,20 @@ def run(words, last, shown):
     def hook(event, arguments):
         if event in COUNTED or event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR):
             count()
+    def counting(execute):
+        def counted(*arguments, **options):
+            count()
+            return execute(*arguments, **options)
+        return counted
     def connect(*arguments, **options):
         made = opened(*arguments, **options)
         made.set_trace_callback(count)
         return made
     opened, sqlite3.connect = sqlite3.connect, connect
+    if any("postgresql://" in word for word in words):
+        import psycopg
+        for kind, name in ((psycopg.Connection, "execute"), (psycopg.Cursor, "execute"), (psycopg.Cursor, "executemany")):
+            setattr(kind, name, counting(getattr(kind, name)))
     counted = os.open(f"{shown}.count", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     for number in (1, 2):
         os.dup2(os.open(shown, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import secrets
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -114,12 +116,38 @@ class PostgresqlServer:
     def administration(self, database: str = "postgres") -> psycopg.Connection[Any]:
         return psycopg.connect(self.url(database), autocommit=True)
 
+    @contextlib.contextmanager
+    def asking_for_passwords_of(self, role: str) -> Iterator[None]:
+        """Have a role authenticate itself, by its password, in a block."""
+        rules = self._data / "pg_hba.conf"
+        before = rules.read_text()
+        rules.write_text(f"local all {role} scram-sha-256\n{before}")
+        self._run("pg_ctl", "-D", str(self._data), "reload")
+        with self.administration() as connection:
+            while not connection.execute(
+                "SELECT 1 FROM pg_hba_file_rules WHERE %s = ANY (user_name)", (role,)
+            ).fetchone():
+                pass
+        try:
+            yield
+        finally:
+            rules.write_text(before)
+            self._run("pg_ctl", "-D", str(self._data), "reload")
+
     def create(self, template: str = "template0") -> str:
         """The URL of a new database."""
         name = f"t{secrets.token_hex(6)}"
         with self.administration() as connection:
             connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
         return self.url(name)
+
+    def copy(self, url: str) -> str:
+        """The URL of a copy of a database, whose connections end."""
+        name = database_of(url)
+        with self.administration() as connection:
+            query = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = %s"
+            connection.execute(query, (name,))
+        return self.create(name)
 
     def lend(self) -> str:
         """The URL of a database with the platform's schema and no rows; for `take_back`, which is cheaper than `drop`."""

@@ -10,7 +10,7 @@ import io
 import json
 import shutil
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from algo_local.algorithms import lifecycle
 from algo_local.metadata.keys import ADMINISTRATOR_KEY, Permissions
 from algo_local.opening import open_platform
 from algo_local.platform import Platform
+from algo_local.state import State
 from algo_local.web.app import Application
 from algo_local.web.http import FileBody, Request
 from algo_local.web.operations import OPERATIONS, Operation, Who
@@ -67,6 +68,8 @@ class World:
     keys: dict[str, str]
     values: dict[str, str]
     failures: list[str] = field(default_factory=list)
+    copy_database: Callable[[str], str] = str
+    """The URL of a copy of a database on a server, from its own."""
 
     def __post_init__(self) -> None:
         self.application = Application(self.platform, on_failure=self.failures.append)
@@ -75,7 +78,9 @@ class World:
         """Another world that is as this one."""
         self.platform.close()
         shutil.copytree(self.platform.root, root, symlinks=True)
-        return replace(self, platform=open_platform(root), keys={**self.keys}, values={**self.values}, failures=[])
+        metadata = self.platform.state.metadata
+        state = State(root, metadata and self.copy_database(metadata))
+        return replace(self, platform=open_platform(state), keys={**self.keys}, values={**self.values}, failures=[])
 
     def ask(self, method: str, path: str, caller: str, body: object = None, **headers: str) -> Answer:
         """The answer to a request of `/v1/PATH`."""
@@ -99,9 +104,9 @@ class World:
         return path
 
 
-def build_world(directory: Path) -> World:
-    """Make the world."""
-    platform = open_platform(directory / "platform")
+def build_world(directory: Path, metadata: str | None = None) -> World:
+    """Make the world, with its rows in a database on a server if its URL is given."""
+    platform = open_platform(State(directory / "platform", metadata))
     keys = {"nobody": "", "stranger": "sim" + "x" * 25}
     for name in ("alice", "bob", "mia", "ivan"):
         keys[name] = platform.keys.create(platform.metadata.ensure_account(name), "test")[1]

@@ -35,6 +35,8 @@ from algo_local.platform import Platform
 from algo_local.pruning import Pruning
 from algo_local.samples import call
 
+ONLY_ON_SQLITE = True
+
 NAME = "jane/Number"
 
 

@@ -26,6 +26,8 @@ from algo_local.state import State
 
 from .conftest import Filled, back_up, digest_of, nothing
 
+ONLY_ON_SQLITE = True  # platforms in a directory; those on servers: test_migrate.py
+
 
 def restore(source: Path, root: Path, *, replace: bool = False) -> None:
     Restoration(State(root), replace=replace, report=nothing).run(source)

@@ -27,7 +27,9 @@ from algo_local.backups import migrate
 from algo_local.backups.migrate import Migrated, Migration
 from algo_local.backups.placement import Placement
 from algo_local.backups.restore import Restoration
+from algo_local.callers import Caller
 from algo_local.commands.migrate import state_of
+from algo_local.data.path_resolver import FileLocation
 from algo_local.metadata.write_stop import write_stop
 from algo_local.platform import Platform
 from algo_local.refusals import StorageUnavailable
@@ -161,8 +163,10 @@ def test_a_backup_is_restored_onto_servers(backed_up: Filled, servers: Callable[
     assert digest(target, tmp_path) == backed_up.manifest.digest
     with pytest.raises(AlreadyExists):
         Restoration(target, replace=False, report=nothing).run(backed_up.backup)
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError) as refused:
         Restoration(target, replace=True, report=nothing).run(backed_up.backup)
+    hint = refused.value.hint or ""
+    assert all(word in hint for word in ("ALGO_LOCAL_METADATA and ALGO_LOCAL_OBJECTS", "createdb", "without --replace"))
     change_elsewhere(target, tmp_path / "elsewhere")
     with closing(Platform(target)) as platform:
         algorithm = platform.registry.algorithm("jane", "Greet")
@@ -231,6 +235,56 @@ def test_a_killed_migration_is_continued(
         assert doomed.end()[0] == ExitCode.OK, doomed.said()
         assert digest(target, tmp_path) == before
         assert not (target.root / migrate.DIRECTORY).exists()
+
+
+def words_of(state: State) -> str:
+    parts = {"root": state.root, "metadata": state.metadata, "objects": state.objects}
+    return ",".join(f"{name}={value}" for name, value in parts.items() if value)
+
+
+@pytest.mark.parametrize("direction", ["there", "back"])
+def test_a_migration_to_servers_and_back_is_continued_wherever_it_was_killed(
+    moving: State,
+    servers: Callable[..., State],
+    tmp_path: Path,
+    doomed: Doomed,
+    direction: str,
+    pytestconfig: pytest.Config,
+) -> None:
+    """Whatever was killed: reading went on, nothing else was a platform before, and both have the same digest then."""
+    before, origin, killed = digest(moving, tmp_path), moving, 0
+    kills = int(pytestconfig.getoption("--kills")) // 12
+    if direction == "back":
+        origin = servers(tmp_path / "origin")
+        move(moving, origin)
+
+    def target() -> State:
+        number = next(_numbers)
+        return servers(tmp_path / f"p{number}") if direction == "there" else State(tmp_path / f"p{number}")
+
+    command = ("local", "migrate", "--from", words_of(origin), "--to")
+    doomed.start(*command, words_of(target()))
+    assert doomed.end()[0] == ExitCode.OK, doomed.said()
+    events, chosen = doomed.events, random.Random(direction)
+    for _ in range(kills):
+        doomed.start("local", "migrate", "--reopen", "--from", words_of(origin))
+        assert doomed.end()[0] == ExitCode.OK, doomed.said()
+        place = target()
+        doomed.start(*command, words_of(place), last=chosen.randrange(1, events))
+        code = doomed.end()[0]
+        assert code in (-signal.SIGKILL, ExitCode.OK), doomed.said()
+        killed += code != ExitCode.OK
+        with closing(Platform(origin)) as platform:
+            location = platform.hosted.find(Caller("jane"), ["jane", "files", "a b"])
+            assert isinstance(location, FileLocation)
+            assert platform.hosted.open(location).content == b"a b"
+            if (stop := write_stop(platform.database)) and code != ExitCode.OK and stop.until is None:
+                assert digest(place, tmp_path) == before, "what is closed for good has been moved"
+        doomed.start(*command, words_of(place))
+        assert doomed.end()[0] == ExitCode.OK, doomed.said()
+        assert digest(place, tmp_path) == before
+        assert not (place.root / migrate.DIRECTORY).exists()
+    assert killed >= kills // 2
 
 
 def test_what_was_copied_is_not_copied_again(moving: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,6 +25,7 @@ from algo_local.metadata.accounts import Accounts
 from algo_local.metadata.database import Database
 from algo_local.metadata.postgresql import connections, schema
 from algo_local.metadata.postgresql.database import PostgresqlDatabase, _Token
+from algo_local.metadata.postgresql.failures import connection_failure
 from algo_local.metadata.sqlite import SqliteDatabase
 from algo_local.metadata.vault import Vault
 from algo_local.refusals import StorageUnavailable
@@ -341,6 +342,174 @@ def test_a_server_that_stops_is_reported_in_time_and_used_again_when_it_is_back(
     assert count(database) == 1, "what was committed is still there"
     put(database, "b")
     assert count(database) == 2
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        (
+            "default_transaction_read_only = on",
+            "cannot be written to: cannot execute INSERT in a read-only transaction",
+        ),
+        ("statement_timeout = '1ms'", "statement timeout"),
+    ],
+)
+def test_a_server_that_refuses_to_write_is_tried_again_later(
+    postgresql: PostgresqlServer, url: str, setting: str, told: str
+) -> None:
+    """As a standby does, and one whose administrator is strict: nothing was done, and no hand is needed afterwards."""
+    with closing(PostgresqlDatabase(url)) as database:
+        put(database, "a")
+        with postgresql.administration() as connection:
+            connection.execute(f"ALTER DATABASE {database_of(url)} SET {setting}")
+        try:
+            end_connections(postgresql, url)
+            with pytest.raises(StorageUnavailable, match=told), database.write() as rows:
+                rows.execute("INSERT INTO settings SELECT generate_series(1, 100000)::text, 'x'")
+        finally:
+            with postgresql.administration() as connection:
+                connection.execute(f"ALTER DATABASE {database_of(url)} RESET ALL")
+        end_connections(postgresql, url)
+        assert count(database) == 1
+        put(database, "b")
+
+
+def test_one_that_refused_to_write_is_not_asked_again(
+    database: PostgresqlDatabase, postgresql: PostgresqlServer, url: str
+) -> None:
+    """The next connection may be to another server of the URL."""
+    put(database, "a")
+    with postgresql.administration() as connection:
+        connection.execute(f"ALTER DATABASE {database_of(url)} SET default_transaction_read_only = on")
+        end_connections(postgresql, url)
+        with pytest.raises(StorageUnavailable):
+            put(database, "b")
+        connection.execute(f"ALTER DATABASE {database_of(url)} RESET ALL")
+    put(database, "b")
+    assert count(database) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "back", "told"),
+    [
+        ("ALTER DATABASE {} CONNECTION LIMIT 0", "ALTER DATABASE {} CONNECTION LIMIT -1", "too many connections"),
+        ("ALTER ROLE guest CONNECTION LIMIT 0", "ALTER ROLE guest CONNECTION LIMIT -1", "too many connections"),
+        ("ALTER ROLE guest NOLOGIN", "ALTER ROLE guest LOGIN", "not permitted to log in"),
+        (
+            "ALTER DATABASE {} ALLOW_CONNECTIONS off",
+            "ALTER DATABASE {} ALLOW_CONNECTIONS on",
+            "not currently accepting",
+        ),
+        ("ALTER DATABASE {} RENAME TO elsewhere", "ALTER DATABASE elsewhere RENAME TO {}", "does not exist"),
+    ],
+)
+def test_a_server_that_was_right_is_waited_for_whatever_it_says(
+    postgresql: PostgresqlServer, url: str, quick: None, change: str, back: str, told: str
+) -> None:
+    """Also one that speaks another language: a platform that serves answers that it cannot now, and goes on by itself."""
+    name, guests = database_of(url), url.replace("algo@", "guest@")
+    with postgresql.administration() as connection, psycopg.connect(url, autocommit=True) as own:
+        own.execute("CREATE ROLE guest LOGIN; GRANT ALL ON ALL TABLES IN SCHEMA public TO guest")
+        own.close()
+        try:
+            with closing(PostgresqlDatabase(guests)) as database:
+                put(database, "a")
+                end_connections(postgresql, url)
+                connection.execute(change.format(name))
+                try:
+                    for _ in range(2):
+                        with pytest.raises(StorageUnavailable, match=told) as caught:
+                            count(database)
+                        assert caught.value.retry_after
+                    started = refusal(guests)
+                finally:
+                    connection.execute(back.format(name))
+                assert told in started.message
+                assert isinstance(started, StorageUnavailable if "too many" in told else ConfigError)
+                assert count(database) == 1
+        finally:
+            with psycopg.connect(url, autocommit=True) as again:
+                again.execute("DROP OWNED BY guest; DROP ROLE guest")
+
+
+def test_a_server_that_starts_is_unavailable_and_not_wrongly_named() -> None:
+    """libpq writes two spaces, or one, before what the server says."""
+    url = "postgresql://jane:hush@db/algo"
+    for said in (
+        "the database system is starting up",
+        "the database system is shutting down",
+        "sorry, too many clients",
+    ):
+        for gap in (" ", "  "):
+            error = psycopg.OperationalError(f'connection to server at "db" failed: FATAL:{gap}{said}')
+            assert isinstance(connection_failure(error, url), StorageUnavailable), said
+    refused = psycopg.OperationalError('connection to server at "db" failed: FATAL:  password authentication failed')
+    assert isinstance(connection_failure(refused, url), ConfigError)
+
+
+def test_machines_that_start_at_once_migrate_once_and_wait_for_each_other(
+    new_url: str, postgresql: PostgresqlServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also for longer than others wait for a lock."""
+    monkeypatch.setattr(connections, "_SETTINGS", "SET lock_timeout = '50ms'")
+    databases = [PostgresqlDatabase(new_url) for _ in range(4)]
+    failed: list[Exception] = []
+
+    def start(database: PostgresqlDatabase) -> None:
+        try:
+            assert count(database) == 0
+        except Exception as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=start, args=(database,)) for database in databases]
+    with psycopg.connect(new_url) as holder:
+        holder.execute(f"SELECT pg_advisory_xact_lock({schema.MIGRATION_LOCK})")
+        for thread in threads:
+            thread.start()
+        waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        with postgresql.administration() as connection:
+            while connection.execute(waiting).fetchone() != (4,):
+                assert not failed
+            connection.execute("SELECT pg_sleep(0.2)")
+    for thread, database in zip(threads, databases, strict=True):
+        thread.join()
+        database.close()
+    assert failed == []
+
+
+def test_a_migration_whose_connection_is_lost_leaves_nothing(
+    new_url: str, postgresql: PostgresqlServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from alembic import op
+
+    execute, ended = op.execute, []
+
+    def lose(statement: str) -> None:
+        execute(statement)
+        if "requests_by_state" in statement and not ended:
+            ended.append(statement)
+            end_connections(postgresql, new_url)
+
+    monkeypatch.setattr(op, "execute", lose)
+    assert isinstance(refusal(new_url), StorageUnavailable)
+    with psycopg.connect(new_url) as connection:
+        assert connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone() == (0,)
+    with closing(PostgresqlDatabase(new_url)) as database:
+        assert count(database) == 0
+
+
+def test_code_that_runs_goes_on_while_a_newer_one_adds_to_the_schema(database: PostgresqlDatabase, url: str) -> None:
+    put(database, "a")
+    with psycopg.connect(url, autocommit=True) as connection:
+        revision = connection.execute("SELECT version_num FROM algo_schema").fetchone()
+        assert revision
+        connection.execute("UPDATE algo_schema SET version_num = '9999'")
+        connection.execute("CREATE INDEX newer ON settings (value)")
+        put(database, "b")
+        assert count(database) == 2
+        assert "newer algo-local" in refusal(url).message
+        connection.execute("DROP INDEX newer")
+        connection.execute("UPDATE algo_schema SET version_num = %s", revision)
 
 
 def test_the_number_of_a_transaction_names_process_and_transaction(database: PostgresqlDatabase) -> None:

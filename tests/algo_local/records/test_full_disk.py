@@ -22,6 +22,8 @@ from algo_local.records.journal import Journal
 from algo_local.records.record import Record
 from algo_local.refusals import StorageFull
 
+ONLY_ON_SQLITE = True
+
 FULL = 4096
 """Bytes of the largest file: enough for what is said on standard error, too few for a page of the database."""
 

@@ -18,7 +18,7 @@ from algo_local.backups.entries import LINK, Entry, entry_of
 from algo_local.backups.inventory import Named
 from algo_local.backups.manifest import HEADER, LARGEST, MANIFEST, Damaged, Manifest, check_header, read_manifest
 from algo_local.backups.placement import Placement, check_content
-from algo_local.backups.tables import KEYS, clear, is_untouched, load, values_of
+from algo_local.backups.tables import DERIVED, KEYS, clear, is_untouched, lines_of, load, values_of
 from algo_local.data.directory import DirectoryObjects
 from algo_local.data.opening import open_objects
 from algo_local.data.shared_repositories import name_all
@@ -93,15 +93,40 @@ class Contents:
         """`digest` is the one that the backup must have, if it is given."""
         self._store = store
         self.manifest: Manifest = read_manifest(store.manifest(), SCHEMA_VERSION)
-        if unknown := set(self.manifest.tables) ^ set(KEYS):
-            raise Damaged(f"The manifest of the backup has other tables than a platform: {', '.join(sorted(unknown))}")
+        self._is_older = self.manifest.schema < SCHEMA_VERSION
+        self._converted: Database | None = None
+        if not self._is_older:
+            self.refuse_tables(set(KEYS))
         if digest and digest != self.manifest.digest:
             raise Damaged(f"The backup is another one: its digest is {self.manifest.digest}")
+
+    def refuse_tables(self, known: set[str]) -> None:
+        """Raise Damaged if it has others than these tables."""
+        if unknown := set(self.manifest.tables) ^ known:
+            names = ", ".join(sorted(unknown))[:200]
+            raise Damaged(f"The manifest of the backup has other tables than a platform: {names}")
+
+    @contextlib.contextmanager
+    def current(self, scratch: Path) -> Iterator[None]:
+        """Have the rows be those of the present schema in a block, also if an older algo-local has made the backup.
+
+        Raises:
+            Damaged: if its rows do not fit together.
+        """
+        if not self._is_older:
+            yield
+            return
+        with converted(self, scratch) as database:
+            self._converted = database
+            try:
+                yield
+            finally:
+                self._converted = None
 
     def check(self) -> None:
         """Check all rows and the list of files. Damaged if something is wrong."""
         digest = hashlib.sha256()
-        for table in KEYS:
+        for table in self.manifest.tables if self._is_older else KEYS:
             for line in self.rows(table):
                 values_of(table, line)
             part = self.manifest.tables[table]
@@ -141,7 +166,9 @@ class Contents:
         return str({row["name"]: row["value"] for row in settings}.get(PLATFORM_ID, ""))
 
     def rows(self, table: str) -> Iterator[bytes]:
-        """The lines of a table."""
+        """The lines of a table; those of an older schema as they are, but inside of `current`."""
+        if self._converted:
+            return _lines_of(self._converted, table)
         part = self.manifest.tables[table]
         return self._lines(part.sha256, part.lines, f"the table {table}")
 
@@ -219,6 +246,7 @@ class Restoration:
                 store = done.enter_context(unpacked(source, scratch, self._report))
                 contents = Contents(store, digest)
                 contents.check()
+                done.enter_context(contents.current(scratch))
                 if self._is_directory:
                     self._fill_beside(contents)
                 else:
@@ -234,9 +262,12 @@ class Restoration:
 
     def _check_target(self) -> None:
         if self._replace and not self._is_directory:
+            wanted = {"ALGO_LOCAL_METADATA": self._state.metadata, "ALGO_LOCAL_OBJECTS": self._state.objects}
+            names = " and ".join(name for name, url in wanted.items() if url)
             raise UsageError(
-                "Only a platform in a directory can be replaced",
-                "Restore into an empty database and another prefix, or remove what is there",
+                f"Only a platform in a directory can be replaced, and this one is in {self._state}",
+                f"Restore beside it, and serve that: name another database (createdb NAME) and prefix in {names},"
+                " and run the same command without --replace",
             )
         if self._state.exists and not self._replace:
             with contextlib.closing(open_database(self._state)) as database:
@@ -318,7 +349,8 @@ def check(source: Path | BinaryIO, digest: str, report: Report) -> Manifest:
     ):
         contents = Contents(store, digest)
         contents.check()
-        contents.check_files(report)
+        with contents.current(Path(scratch)):
+            contents.check_files(report)
     return contents.manifest
 
 
@@ -331,6 +363,36 @@ def _begin(new: Path, contents: Contents) -> None:
         new.mkdir(mode=0o700)
         with replacing(marker, mode=0o600) as file:
             file.write(wanted)
+
+
+@contextlib.contextmanager
+def converted(contents: Contents, scratch: Path) -> Iterator[Database]:
+    """The rows of a backup of an older schema in a database of the present one: they go through its migrations."""
+    path = scratch / "older.sqlite3"
+    for name in DATABASE_FILES:  # of what was interrupted
+        path.with_name(name.replace(DATABASE, path.name)).unlink(missing_ok=True)
+    with contextlib.closing(SqliteDatabase(path, contents.manifest.schema)) as older:
+        with older.read() as rows:
+            tables = {name for (name,) in rows.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        contents.refuse_tables({name for name in tables - set(DERIVED) if not name.startswith("sqlite_")})
+        try:
+            with older.write() as rows:
+                rows.execute("PRAGMA defer_foreign_keys=ON")
+                for table in contents.manifest.tables:
+                    rows.execute(f"DELETE FROM {table}")
+                for table in contents.manifest.tables:
+                    load(rows, table, contents.rows(table))
+        except (IntegrityError, OverflowError, UnicodeEncodeError) as error:
+            raise Damaged(f"The rows of the backup do not fit together: {error}") from None
+    with contextlib.closing(SqliteDatabase(path)) as database:
+        with database.read():
+            pass  # which migrates it
+        yield database
+
+
+def _lines_of(database: Database, table: str) -> Iterator[bytes]:
+    with database.snapshot() as rows:
+        yield from lines_of(rows, table)
 
 
 def insert_rows(contents: Contents, database: Database, repositories: Mapping[str, str] | None = None) -> None:

@@ -53,13 +53,6 @@ DERIVED = ("digests", "media_types")
 PLAIN_SECRETS = {("algorithm_sources", "webhook_secret"): lambda: secrets.token_hex(20)}
 """Columns with secrets that are not encrypted: a backup without secrets has null, and a restored row a new one."""
 
-ADDED: dict[str, dict[str, object]] = {
-    "connectors": {"options": None},
-    "requests": {"resumption": ""},
-    "algorithms": {"resources": ""},
-}
-"""Columns that backups of before do not have, with what they have then."""
-
 PAGE = 500
 """Rows that are read, or written, by one statement."""
 
@@ -118,7 +111,7 @@ def load(rows: Rows, table: str, lines: Iterable[bytes]) -> None:
 
 
 def _row(table: str, names: list[str], line: bytes) -> tuple[object, ...]:
-    values = {**ADDED.get(table, {}), **values_of(table, line)}
+    values = values_of(table, line)
     if set(values) != set(names):
         raise Damaged(f"A row of the table {table} does not have its columns")
     for name, value in values.items():
@@ -157,6 +150,7 @@ _PLACES: Mapping[str, Mapping[str, Callable[[str], object]]] = {
         "python": re.compile(r"|environments/[0-9a-f]{40}/bin/[a-zA-Z][a-zA-Z0-9.]*").fullmatch,
     },
     "collections": {"owner": is_component, "name": is_component},
+    "connectors": {"id": is_component},
 }
 """Columns that become parts of paths."""
 

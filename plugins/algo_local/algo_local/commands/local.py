@@ -128,6 +128,10 @@ def serve(
       algo local serve --port 8080
       algo local serve --processes 4 --log json
     """
+    if metadata or objects:
+        from algo_local.commands.process_list import hide
+
+        hide(metadata, objects)
     if tls_key and not tls_cert:
         raise UsageError("--tls-key needs --tls-cert", "Give the certificate that belongs to the key")
     if not tls_cert and not insecure_http and not _LOOPBACK.fullmatch(host):

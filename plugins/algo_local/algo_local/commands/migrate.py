@@ -12,6 +12,7 @@ import click
 from algo_core import App, pass_app
 from algo_core.errors import UsageError
 from algo_core.terminal.options import human
+from algo_local.commands.process_list import hide
 from algo_local.platform import Platform
 from algo_local.refusals import storage_error
 from algo_local.state import State
@@ -69,14 +70,15 @@ def migrate(app: App, source: str | None, target: str | None, reopen: bool) -> N
       algo local migrate --reopen
     """
     begin = state_of(source) if source else State.of()
+    end = state_of(target) if target else None
+    hide(begin.metadata, begin.objects, *((end.metadata, end.objects) if end else ()))
     if reopen:
         if target:
             raise UsageError("--reopen cannot be combined with --to", "Name the old state with --from")
         _reopen(app, begin)
         return
-    if not target:
+    if not end:
         raise UsageError("A migration needs a place to move to", "Name it: algo local migrate --to STATE")
-    end = state_of(target)
     from algo_local.backups.migrate import Migration
 
     try:

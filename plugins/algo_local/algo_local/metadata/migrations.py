@@ -421,8 +421,8 @@ MIGRATIONS = (
 """The migration to each version of the schema from the previous one; a published migration never changes."""
 
 
-def upgrade(connection: sqlite3.Connection) -> int:
-    """Bring the schema up to date inside a transaction of a connection that does not enforce references.
+def upgrade(connection: sqlite3.Connection, to: int = len(MIGRATIONS)) -> int:
+    """Bring the schema to a version inside a transaction of a connection that does not enforce references.
 
     Returns the version that it has then.
 
@@ -431,7 +431,7 @@ def upgrade(connection: sqlite3.Connection) -> int:
     """
     connection.create_function("new_id", 0, lambda: str(uuid.uuid4()))
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    for migration in MIGRATIONS[version:]:
+    for migration in MIGRATIONS[version:to]:
         for statement in migration.split(";"):
             connection.execute(statement)
         version += 1

@@ -36,8 +36,10 @@ class SqliteDatabase:
     made, and StorageUnavailable if SQLite fails (disk full, no permission, locked for longer than `BUSY_SECONDS`).
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, schema: int = SCHEMA_VERSION) -> None:
+        """`schema` is the version that the file gets, or has."""
         self.path = path
+        self._schema = schema
         self._idle: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
         self._pid = os.getpid()
@@ -162,9 +164,9 @@ class SqliteDatabase:
 
     def _check_schema(self, connection: sqlite3.Connection) -> None:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version < SCHEMA_VERSION:
+        if version < self._schema:
             version = self._upgrade(connection)
-        if version > SCHEMA_VERSION:
+        if version > self._schema:
             raise ConfigError(
                 f"{self.path} was created by a newer algo-local (schema {version}; this one knows {SCHEMA_VERSION})",
                 "Upgrade with: pip install --upgrade algo-local",
@@ -178,7 +180,7 @@ class SqliteDatabase:
         connection.execute("PRAGMA foreign_keys=OFF")
         connection.execute("BEGIN IMMEDIATE")
         try:
-            version = upgrade(connection)
+            version = upgrade(connection, self._schema)
         except BaseException:
             connection.execute("ROLLBACK")
             raise

@@ -18,7 +18,13 @@ from sqlalchemy.pool import PoolProxiedConnection
 from algo_core.errors import ConfigError
 from algo_local.metadata.database import BUSY_SECONDS
 from algo_local.metadata.postgresql import schema
-from algo_local.metadata.postgresql.failures import ServerUnavailable, connection_failure, conninfo, meaning
+from algo_local.metadata.postgresql.failures import (
+    ServerUnavailable,
+    connection_failure,
+    conninfo,
+    meaning,
+    unavailable,
+)
 from algo_local.metadata.postgresql.statements import adapt
 from algo_local.state import place
 
@@ -66,6 +72,9 @@ class Connections:
         taken = Taken(self)
         try:
             yield taken
+        except psycopg.errors.ReadOnlySqlTransaction as error:
+            taken.discard()  # the next one may be to another server of the URL, which can be written to
+            raise meaning(error, self._url) from error
         except psycopg.Error as error:
             raise meaning(error, self._url) from error
         finally:
@@ -94,9 +103,10 @@ class Connections:
                 cause = error if isinstance(error, psycopg.Error) else error.orig
                 if not isinstance(cause, psycopg.Error):
                     raise
-                failure = connection_failure(cause, self._url)
-                if isinstance(failure, ConfigError) or time.monotonic() + pause > deadline or not self._is_known:
-                    raise failure from None  # its context may show the URL
+                if not self._is_known:
+                    raise connection_failure(cause, self._url) from None  # its context may show the URL
+                if time.monotonic() + pause > deadline:  # whatever it says: it has been the right server
+                    raise unavailable(cause, self._url) from None
             time.sleep(pause)
             pause = min(pause * 2, 0.5)
 
@@ -187,6 +197,12 @@ class Taken:
         if connection.closed or connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
             proxied.invalidate()
         proxied.close()
+
+    def discard(self) -> None:
+        """Close it."""
+        if self._proxied is not None:
+            self._proxied.invalidate()
+            self._proxied = None
 
     @property
     def _current(self) -> Connection:

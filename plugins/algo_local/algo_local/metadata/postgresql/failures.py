@@ -13,7 +13,9 @@ from algo_local.metadata.database import BUSY_SECONDS, IntegrityError
 from algo_local.refusals import StorageFull, StorageUnavailable
 from algo_local.state import METADATA_VARIABLE, place
 
-_REFUSED = re.compile(r"FATAL: +(?!sorry|remaining|the database system is|terminating|connection )")
+_REFUSED = re.compile(
+    r"FATAL: +(?! |sorry|remaining|too many connections|the database system is|terminating|connection |out of )"
+)
 """The server was reached and refuses for a reason that time does not change: a password, a name, its rules."""
 
 _FULL = (errors.DiskFull, errors.OutOfMemory)
@@ -58,9 +60,14 @@ def connection_failure(error: psycopg.Error, url: str) -> Exception:
             f"Correct user, password and name of the database in {METADATA_VARIABLE} or --metadata; a password may come"
             " from PGPASSWORD or ~/.pgpass",
         )
+    return unavailable(error, url)
+
+
+def unavailable(error: psycopg.Error, url: str) -> ServerUnavailable:
+    """A connection that cannot be made now."""
     return ServerUnavailable(
-        f"The database at {place(url)} cannot be reached: {text}",
-        "Check that the server is running and that its address is right",
+        f"The database at {place(url)} cannot be reached: {_first_line(error)}",
+        "Check that the server is running, has connections left, and that its address is right",
     )
 
 
@@ -80,6 +87,11 @@ def meaning(error: psycopg.Error, url: str) -> Exception:
         return ConfigError(
             f"The user of the database at {place(url)} lacks a permission: {text}",
             "Make the user the owner of the database, or grant it all on the platform's tables",
+        )
+    if isinstance(error, errors.ReadOnlySqlTransaction):
+        return ServerUnavailable(
+            f"The database at {place(url)} cannot be written to: {text}",
+            "Name the primary server, or all of them with ?target_session_attrs=read-write behind their database",
         )
     if isinstance(error, (errors.UndefinedFile, errors.FeatureNotSupported)):
         return ConfigError(
