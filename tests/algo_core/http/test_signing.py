@@ -38,7 +38,7 @@ def client(address: str, notary: Any, way: str, retries: int = 0) -> HttpClient:
 
 
 def test_each_attempt_has_a_signature_of_its_own(wire_server: Any, way: str) -> None:
-    server, notary = wire_server(BUSY, OK), Notary()
+    server, notary = wire_server(BUSY, OK, closes=False), Notary()
     with client(server.address, notary, way, retries=2) as made:
         url = f"{server.address}/v1/x"
         assert made.send("PUT", url, headers={"Accept": "other"}, body=BytesBody(b"content")).status == 200

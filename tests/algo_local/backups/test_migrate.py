@@ -214,29 +214,6 @@ def test_nothing_that_was_acknowledged_is_lost_while_others_write(
     assert digest(target, tmp_path) == moved.digest == digest(moving, tmp_path)
 
 
-def test_a_killed_migration_is_continued(
-    moving: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, doomed: Doomed
-) -> None:
-    before = digest(moving, tmp_path)
-    command = ("local", "migrate", "--from", moving.root, "--to")
-    doomed.start(*command, tmp_path / "whole")
-    assert doomed.end()[0] == ExitCode.OK, doomed.said()
-    events, chosen = doomed.events, random.Random(3)
-    for number in range(3):
-        assert doomed.start("local", "migrate", "--reopen", "--from", moving.root)
-        assert doomed.end()[0] == ExitCode.OK, doomed.said()
-        target = State(tmp_path / f"target{number}")
-        doomed.start(*command, target.root, last=chosen.randrange(20, events * 3 // 5))
-        assert doomed.end()[0] == -signal.SIGKILL
-        with closing(Platform(moving)) as platform:
-            if stop := write_stop(platform.database):
-                assert stop.until is not None  # it ends by itself
-        doomed.start(*command, target.root)
-        assert doomed.end()[0] == ExitCode.OK, doomed.said()
-        assert digest(target, tmp_path) == before
-        assert not (target.root / migrate.DIRECTORY).exists()
-
-
 def words_of(state: State) -> str:
     parts = {"root": state.root, "metadata": state.metadata, "objects": state.objects}
     return ",".join(f"{name}={value}" for name, value in parts.items() if value)

@@ -150,6 +150,7 @@ _PLACES: Mapping[str, Mapping[str, Callable[[str], object]]] = {
         "python": re.compile(r"|environments/[0-9a-f]{40}/bin/[a-zA-Z][a-zA-Z0-9.]*").fullmatch,
     },
     "collections": {"owner": is_component, "name": is_component},
+    "connectors": {"id": is_component},
 }
 """Columns that become parts of paths."""
 

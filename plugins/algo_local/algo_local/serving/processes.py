@@ -56,6 +56,7 @@ LONGEST_PAUSE = 5.0
 STEADY_SECONDS = 1.0
 """Who was ready, and has lived for so long, is started again at once."""
 
+_PR_SET_PDEATHSIG = 1
 _NUMBERS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -293,6 +294,7 @@ class Processes:
                     end.close()
             if process.is_engine:
                 self._listener.close()
+            _continue_when_parent_dies()
             with contextlib.suppress(OSError), open("/proc/self/comm", "w") as shown:  # for ps and top
                 shown.write(process.title)
             control = Control(theirs)
@@ -346,3 +348,11 @@ class Processes:
             while process.control and not (until_ready and process.is_ready):
                 process.control.settimeout(max(0.01, ends - time.monotonic()))
                 self._heard(process)  # which buries what does not answer in time
+
+
+def _continue_when_parent_dies() -> None:
+    """Have a process that is stopped go on by then, to see that it is to end; it takes Linux."""
+    import ctypes
+
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGCONT, 0, 0, 0)
