@@ -35,8 +35,8 @@ from call_throughput import throughput
 from picture import Chart
 
 from algo_local.algorithms import lifecycle
-from algo_local.execution.local_pool import LocalPool
 from algo_local.execution.scaling import Scaling
+from algo_local.execution.workers.local_pool import LocalPool
 from algo_local.opening import open_platform
 from algo_local.platform import Platform
 from algo_local.serving.listener import listen

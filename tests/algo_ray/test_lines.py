@@ -15,7 +15,7 @@ import trustme
 from algo_core.errors import ConfigError
 from algo_local.algorithms.build import Build
 from algo_local.execution.payload import Payload
-from algo_local.execution.wire import Gone, Kind
+from algo_local.execution.relay.wire import Gone, Kind
 from algo_local.testing import PATIENCE, context_for
 from algo_ray import lines, sessions
 from algo_ray.connection import Connection

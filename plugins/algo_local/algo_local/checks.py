@@ -21,7 +21,7 @@ def check_sandbox() -> tuple[bool, str]:
         ConfigError: if a setting is invalid.
     """
     from algo_local.execution.limits import Limits
-    from algo_local.execution.sandbox import WITHOUT, protection
+    from algo_local.execution.workers.sandbox import WITHOUT, protection
 
     Limits.of()
     found = protection(state_root())

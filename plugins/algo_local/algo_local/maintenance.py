@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from algo_core.errors import AlgoError
 from algo_core.files import status_of
-from algo_local.execution.keeper import keeper_of
+from algo_local.execution.workers.keeper import keeper_of
 from algo_local.metadata.opening import open_database
 from algo_local.metadata.store import Metadata
 from algo_local.platform import OWN_PARTS, Platform

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from algo_local.data.shared_sources import SharedSources
     from algo_local.execution.concurrency import ConcurrencyLimit
     from algo_local.execution.executor import Endpoint, Executor
-    from algo_local.execution.keeper import Keeper
+    from algo_local.execution.workers.keeper import Keeper
     from algo_local.metadata.accounts import Accounts
     from algo_local.metadata.administration import Administration
     from algo_local.metadata.database import Database
@@ -347,8 +347,8 @@ class Platform:
         if self._open_executor:
             return self._open_executor(lambda: self._callback, self.root / "executor")
         from algo_local.execution.limits import Limits
-        from algo_local.execution.local_pool import LocalPool
-        from algo_local.execution.sandbox import protection
+        from algo_local.execution.workers.local_pool import LocalPool
+        from algo_local.execution.workers.sandbox import protection
 
         Limits.of()
         protection(self.root, try_it=False)
@@ -359,7 +359,7 @@ class Platform:
     def _keeper(self) -> Keeper | None:
         if not self._keeps_workers:
             return None
-        from algo_local.execution.keeper import keep_seconds, keeper_of
+        from algo_local.execution.workers.keeper import keep_seconds, keeper_of
 
         seconds = keep_seconds()
         return keeper_of(self.root, seconds) if seconds else None
@@ -593,7 +593,7 @@ class Platform:
     def forget_kept(self, label: str | None) -> None:
         """End the workers of an algorithm (`OWNER/NAME`; None for all) that wait for the next process."""
         if self._keeps_workers:
-            from algo_local.execution.keeper import keeper_of
+            from algo_local.execution.workers.keeper import keeper_of
 
             if keeper := keeper_of(self.root):  # of an earlier command, whatever this one would keep
                 keeper.drop(label)
@@ -601,7 +601,7 @@ class Platform:
     def rest(self) -> None:
         """Leave idle workers to the next process that calls their algorithms."""
         if self._keeps_workers and "executor" in self.parts:
-            from algo_local.execution.local_pool import LocalPool
+            from algo_local.execution.workers.local_pool import LocalPool
 
             if isinstance(self.executor, LocalPool):
                 self.executor.rest()

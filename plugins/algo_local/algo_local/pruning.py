@@ -20,7 +20,7 @@ from algo_core.locks import is_held, locked_if_free
 from algo_local.algorithms import drafts
 from algo_local.algorithms.builds import Builds
 from algo_local.algorithms.installation.installing import PACKAGES
-from algo_local.execution.process_tree import kill_marked
+from algo_local.execution.workers.process_tree import kill_marked
 from algo_local.records.rows import BY_ALGORITHM, sweep
 from algo_local.trees import Links, disk_use, remove_tree, unused
 

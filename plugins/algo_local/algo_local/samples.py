@@ -13,7 +13,7 @@ from algo_local.algorithms.configuration import read_configuration
 from algo_local.algorithms.directory_publication import Sample, TryIt
 from algo_local.callers import CallContext
 from algo_local.execution.payload import Payload
-from algo_local.execution.traces import own_files, own_frames
+from algo_local.execution.workers.traces import own_files, own_frames
 
 if TYPE_CHECKING:
     from algo_local.algorithms.build import Build

@@ -22,7 +22,7 @@ def review(platform: Platform) -> None:
     """
     if "executor" not in platform.parts:
         return
-    from algo_local.execution.local_pool import LocalPool
+    from algo_local.execution.workers.local_pool import LocalPool
 
     if isinstance(platform.executor, LocalPool):
         newest = {version.build_id for version in platform.registry.kept_ready()}
@@ -39,7 +39,7 @@ def review_and_prepare(platform: Platform) -> None:
     versions, reserved = platform.registry.kept_ready(), _reserved(platform)
     if not versions and not reserved and "executor" not in platform.parts:
         return
-    from algo_local.execution.local_pool import LocalPool
+    from algo_local.execution.workers.local_pool import LocalPool
 
     if not isinstance(platform.executor, LocalPool):
         return

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from algo_core.errors import AlgoError
-from algo_local.execution.wire import Gone, Kind, encoded_outcome
+from algo_local.execution.relay.wire import Gone, Kind, encoded_outcome
 from algo_ray.lines import PROVE_SECONDS, Line, line_over, prove
 from algo_ray.packing import Cache, Need
 from algo_ray.relay import Relay
 
 if TYPE_CHECKING:
-    from algo_local.execution.worker import Worker, Workers
+    from algo_local.execution.workers.worker import Worker, Workers
 
 CACHE = "ALGO_RAY_CACHE"
 """The variable of a node that says where its builds are kept."""
@@ -112,7 +112,7 @@ class Seat:
 
     def _started(self) -> Workers:
         if self._workers is None:
-            from algo_local.execution.worker import Workers
+            from algo_local.execution.workers.worker import Workers
 
             assert self._cache is not None
             self._workers = Workers(lambda: NodeEndpoint(self._address), self._cache.root / "processes")

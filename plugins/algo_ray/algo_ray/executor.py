@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from algo_core.errors import AlgoError, ConfigError
 from algo_local.execution.limits import size_of
-from algo_local.execution.local_pool import LocalPool
+from algo_local.execution.workers.local_pool import LocalPool
 from algo_ray import seats, sessions
 from algo_ray.connection import Connection
 from algo_ray.worker import RayWorkers

@@ -15,7 +15,7 @@ import socket
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from algo_local.execution.wire import Channel
+from algo_local.execution.relay.wire import Channel
 
 if TYPE_CHECKING:
     import ssl
@@ -35,7 +35,7 @@ _CERTIFICATES = ("RAY_TLS_SERVER_CERT", "RAY_TLS_SERVER_KEY", "RAY_TLS_CA_CERT")
 
 
 class Line(Channel):
-    """One end of a line. Its methods raise `algo_local.execution.wire.Gone` when the other end is gone."""
+    """One end of a line. Its methods raise `algo_local.execution.relay.wire.Gone` when the other end is gone."""
 
     def has_begun(self) -> bool:
         """Whether a part of a message was read with the one before, which polling does not show."""

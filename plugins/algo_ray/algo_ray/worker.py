@@ -17,8 +17,8 @@ from algo_local.algorithms.configuration import read_configuration
 from algo_local.algorithms.placement import taken
 from algo_local.execution.payload import Failure, Outcome
 from algo_local.execution.protocol import CANNOT_RUN
-from algo_local.execution.served import NotHandedOver
-from algo_local.execution.wire import Gone, Kind, Message, decoded_outcome
+from algo_local.execution.relay.wire import Gone, Kind, Message, decoded_outcome
+from algo_local.execution.workers.contract import NotHandedOver
 from algo_local.trees import in_use
 from algo_ray.frames import Channel
 from algo_ray.lines import KEY_BYTES, Line, line_over

@@ -24,8 +24,11 @@ ALLOWED = {
     },  # becomes an installer, whose output is read
     "plugins/algo_local/algo_local/commands/trial.py": {"subprocess.run()"},  # the person's own shell, or pytest
     "plugins/algo_local/algo_local/serving/log.py": {"sys.stderr"},  # asks whether it takes more, and writes nothing
-    "plugins/algo_local/algo_local/execution/runner.py": {"sys.stdout", "sys.stderr"},  # in the algorithm's process
-    "plugins/algo_local/algo_local/execution/supervisor.py": {"os.execv"},  # the same, in the place of runner.py
+    "plugins/algo_local/algo_local/execution/inside/runner.py": {
+        "sys.stdout",
+        "sys.stderr",
+    },  # in the algorithm's process
+    "plugins/algo_local/algo_local/execution/inside/supervisor.py": {"os.execv"},  # the same, in the place of runner.py
 }
 """Who may do what all the same, and why."""
 

@@ -16,7 +16,7 @@ from support.sandbox import running_with, wait_until
 
 from algo_core.errors import ExitCode
 from algo_core.testing import Home, Result
-from algo_local.execution.keeper import Keeper
+from algo_local.execution.workers.keeper import Keeper
 
 CODE = """
 import os, sys, time
@@ -121,7 +121,7 @@ def test_reset_ends_it_as_well(home: Home) -> None:
 
 
 def running(pid: int) -> bool:
-    from algo_local.execution.process_tree import is_running
+    from algo_local.execution.workers.process_tree import is_running
 
     return is_running(pid)
 

@@ -14,9 +14,9 @@ from algo_local.algorithms.build import Build
 from algo_local.algorithms.builder import Builder
 from algo_local.callers import CallContext
 from algo_local.execution.executor import Executor
-from algo_local.execution.local_pool import LocalPool
 from algo_local.execution.payload import Outcome, Payload
 from algo_local.execution.scaling import Scaling
+from algo_local.execution.workers.local_pool import LocalPool
 
 CONTEXT = CallContext(caller="jane", algorithm=("demo", "Hello"), session="s-1", request_id="req-1")
 

@@ -19,9 +19,9 @@ from support.programs import needs
 from algo_local.algorithms.build import Build
 from algo_local.callers import CallContext
 from algo_local.execution.executor import Description, Executor
-from algo_local.execution.local_pool import LocalPool
 from algo_local.execution.payload import SHUTTING_DOWN, Failure, Outcome, Payload
 from algo_local.execution.protocol import CANNOT_RUN
+from algo_local.execution.workers.local_pool import LocalPool
 from algo_local.testing import JAVASCRIPT, ExecutorContract
 
 

@@ -17,8 +17,8 @@ from support.sandbox import running_with, wait_until
 from algo_local.algorithms.build import Build
 from algo_local.callers import CallContext
 from algo_local.execution.executor import Executor
-from algo_local.execution.launch import base_environment
 from algo_local.execution.payload import Outcome, Payload
+from algo_local.execution.workers.launch import base_environment
 from algo_local.refusals import TooManyCalls
 
 CONTEXT = CallContext(caller="jane", algorithm=("demo", "Hello"), session="s-1", request_id="req-1")

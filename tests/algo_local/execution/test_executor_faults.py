@@ -13,9 +13,9 @@ from support.sandbox import running_with, wait_until
 
 from algo_local.callers import CallContext
 from algo_local.execution.executor import Executor
-from algo_local.execution.output import MAX_OUTPUT
 from algo_local.execution.payload import Failure, Outcome, Payload
 from algo_local.execution.protocol import CANNOT_RUN
+from algo_local.execution.workers.output import MAX_OUTPUT
 
 CONTEXT = CallContext(caller="jane", algorithm=("demo", "Hello"), session="s-1", request_id="req-1")
 Run = Callable[..., Outcome]
@@ -353,7 +353,7 @@ def test_a_fork_that_returns_into_the_runner_costs_no_one_else_an_answer(run: Ru
 
 
 def test_an_answer_beyond_all_limits(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("algo_local.execution.process.MAX_ANSWER", 1_000_000)
+    monkeypatch.setattr("algo_local.execution.workers.process.MAX_ANSWER", 1_000_000)
     assert failure_of(run("def apply(input):\n    return 'x' * 2_000_000\n")).error_type == "TooLargeError"
 
 

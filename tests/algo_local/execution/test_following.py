@@ -15,9 +15,9 @@ from support.sandbox import wait_until
 from support.serving import Served
 
 from algo_local.callers import CallContext
-from algo_local.execution.keeper import Keeper, keeper_of
-from algo_local.execution.local_pool import LocalPool
 from algo_local.execution.payload import Payload
+from algo_local.execution.workers.keeper import Keeper, keeper_of
+from algo_local.execution.workers.local_pool import LocalPool
 from algo_local.metadata.keys import ADMINISTRATOR_KEY
 from algo_local.opening import open_platform
 from algo_local.platform import Platform

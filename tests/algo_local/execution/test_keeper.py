@@ -21,11 +21,11 @@ from support.sandbox import wait_until
 from algo_core.errors import ConfigError
 from algo_local.algorithms.build import Build
 from algo_local.callers import CallContext
-from algo_local.execution import handover, keeper_process
-from algo_local.execution.keeper import DEFAULT_SECONDS, Keeper, keep_seconds
-from algo_local.execution.local_pool import LocalPool
 from algo_local.execution.payload import Outcome, Payload
-from algo_local.execution.process_tree import is_running
+from algo_local.execution.workers import handover, keeper_process
+from algo_local.execution.workers.keeper import DEFAULT_SECONDS, Keeper, keep_seconds
+from algo_local.execution.workers.local_pool import LocalPool
+from algo_local.execution.workers.process_tree import is_running
 from algo_local.opening import open_platform
 
 CONTEXT = CallContext("jane", ("demo", "Hello"), "s-1", "req-1")

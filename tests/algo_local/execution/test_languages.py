@@ -14,10 +14,10 @@ from support.programs import needs
 from algo_local.algorithms.build import Build
 from algo_local.algorithms.builder import Builder
 from algo_local.execution.executor import INIT_MARKER, Executor, command_of, decode_answer, encode_request
-from algo_local.execution.local_pool import LocalPool
 from algo_local.execution.payload import Outcome, Payload
 from algo_local.execution.protocol import CANNOT_RUN
 from algo_local.execution.scaling import Scaling
+from algo_local.execution.workers.local_pool import LocalPool
 from algo_local.trees import make_writable
 from tests.algo_local.execution.conftest import CONTEXT, FixedEndpoint
 

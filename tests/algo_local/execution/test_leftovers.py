@@ -164,7 +164,7 @@ import sys, time
 from pathlib import Path
 from algo_local.algorithms.build import Build
 from algo_local.execution.executor import Executor
-from algo_local.execution.local_pool import LocalPool
+from algo_local.execution.workers.local_pool import LocalPool
 from algo_local.callers import CallContext
 from algo_local.execution.payload import Payload
 source, module, processes, data = sys.argv[1:]
@@ -239,7 +239,7 @@ def test_no_process_outlives_a_platform_that_is_killed_at_any_moment_of_a_start(
 def test_a_supervisor_that_is_held_up_does_not_hold_up_the_platform(
     mark: str, executor: Executor, build: Callable[..., Build], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("algo_local.execution.process._KILL_SECONDS", 0.5)
+    monkeypatch.setattr("algo_local.execution.workers.process._KILL_SECONDS", 0.5)
     code = """
         import os, signal, subprocess, time
         def apply(input):

@@ -157,7 +157,7 @@ def test_processes_and_threads_are_limited_for_each_algorithm_by_itself(
 
 
 def tasks_of_ours() -> int:
-    from algo_local.execution.process_tree import tasks_of
+    from algo_local.execution.workers.process_tree import tasks_of
 
     return tasks_of(os.getuid()) + 50
 

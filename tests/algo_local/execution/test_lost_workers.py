@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from algo_local.algorithms.build import Build
-from algo_local.execution.local_pool import ATTEMPTS, LocalPool
 from algo_local.execution.payload import Failure, Outcome, Payload
 from algo_local.execution.scaling import Scaling
-from algo_local.execution.served import NotHandedOver
+from algo_local.execution.workers.contract import NotHandedOver
+from algo_local.execution.workers.local_pool import ATTEMPTS, LocalPool
 from algo_local.testing import context_for
 
 DONE = Outcome(Payload("json", 1), None, 0.0, "")

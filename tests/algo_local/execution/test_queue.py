@@ -14,10 +14,10 @@ import requests
 from support.sandbox import wait_until
 
 from algo_local.execution.concurrency import CONCURRENT
-from algo_local.execution.local_pool import LocalPool
 from algo_local.execution.payload import Outcome, Payload
 from algo_local.execution.scaling import Scaling
 from algo_local.execution.scheduler import Scheduler, Ticket
+from algo_local.execution.workers.local_pool import LocalPool
 from algo_local.platform import Platform
 from algo_local.refusals import TooManyCalls
 

@@ -14,13 +14,13 @@ import pytest
 
 from algo_local.algorithms.build import Build
 from algo_local.callers import CallContext
-from algo_local.execution.engine import EngineServer
 from algo_local.execution.executor import Description, Executor, Notice
-from algo_local.execution.local_pool import LocalPool
-from algo_local.execution.marks import MARKS, Marks
 from algo_local.execution.payload import Failure, Outcome, Payload
-from algo_local.execution.remote import EngineUnavailable, RemoteExecutor
-from algo_local.execution.wire import Channel, Gone, Kind
+from algo_local.execution.relay.engine import EngineServer
+from algo_local.execution.relay.marks import MARKS, Marks
+from algo_local.execution.relay.remote import EngineUnavailable, RemoteExecutor
+from algo_local.execution.relay.wire import Channel, Gone, Kind
+from algo_local.execution.workers.local_pool import LocalPool
 from algo_local.refusals import TooManyCalls
 from algo_local.testing import ExecutorContract, context_for, wait_for
 
@@ -387,7 +387,7 @@ def test_large_messages_pass_whole() -> None:
 
 
 def test_an_engine_that_hangs_is_not_waited_for_for_ever(joined: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("algo_local.execution.remote.ENGINE_SECONDS", 0.1)
+    monkeypatch.setattr("algo_local.execution.relay.remote.ENGINE_SECONDS", 0.1)
     goes = threading.Event()
     monkeypatch.setattr(joined.fake, "describe", lambda: goes.wait(30) and Description(0, 0, 0, 0), raising=False)
     ours, theirs = socket.socketpair()
@@ -424,7 +424,7 @@ def test_what_is_new_does_not_wait_for_an_engine_that_hangs(joined: Pair) -> Non
 
 
 def test_without_an_engine_nothing_waits_for_longer_than_is_told(joined: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("algo_local.execution.remote.ENGINE_SECONDS", 0.05)
+    monkeypatch.setattr("algo_local.execution.relay.remote.ENGINE_SECONDS", 0.05)
     joined.engines[0].close()
     with pytest.raises(EngineUnavailable, match="is being started again"):
         joined.call()
@@ -461,7 +461,7 @@ def marked() -> Iterator[Pair]:
 def test_a_call_whose_start_was_not_told_of_yet_is_lost_and_not_repeated(
     marked: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("algo_local.execution.notices.LATE_SECONDS", 3600.0)
+    monkeypatch.setattr("algo_local.execution.relay.notices.LATE_SECONDS", 3600.0)
     runs, goes = threading.Event(), threading.Event()
 
     def does(payload: Payload, **options: Any) -> None:
@@ -486,7 +486,7 @@ def test_a_call_whose_start_was_not_told_of_yet_is_lost_and_not_repeated(
 def test_a_start_is_told_while_a_long_call_runs_and_before_the_end_of_a_short_one(
     marked: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("algo_local.execution.notices._QUIET", 1)  # so that its thread sleeps and wakes again
+    monkeypatch.setattr("algo_local.execution.relay.notices._QUIET", 1)  # so that its thread sleeps and wakes again
     goes, told = threading.Event(), []
 
     def does(payload: Payload, **options: Any) -> None:

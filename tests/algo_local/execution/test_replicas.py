@@ -17,9 +17,9 @@ from support.sandbox import running_with, wait_until
 
 from algo_local.algorithms.build import Build
 from algo_local.callers import CallContext
-from algo_local.execution.local_pool import LocalPool
 from algo_local.execution.payload import Outcome, Payload
 from algo_local.execution.scaling import Scaling
+from algo_local.execution.workers.local_pool import LocalPool
 
 CONTEXT = CallContext("jane", ("demo", "Hello"), "s-1", "req-1")
 COUNT = 4

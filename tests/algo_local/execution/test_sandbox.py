@@ -17,9 +17,9 @@ from support.programs import needs
 from algo_core.errors import ConfigError
 from algo_local.algorithms.build import Build, NetworkAccess
 from algo_local.callers import CallContext
-from algo_local.execution.local_pool import LocalPool
 from algo_local.execution.payload import Payload
-from algo_local.execution.sandbox import Shared, protection, shared_paths
+from algo_local.execution.workers.local_pool import LocalPool
+from algo_local.execution.workers.sandbox import Shared, protection, shared_paths
 
 CONTEXT = CallContext(caller="jane", algorithm=("demo", "Hello"), session="s-1", request_id="req-1")
 
@@ -281,7 +281,9 @@ def test_one_sandbox_that_cannot_be_made_is_told_and_not_done_without(
     before = len(os.listdir("/proc/self/fd"))
     executor = LocalPool(lambda: echo_server, processes)
     made, call = build("def apply(input):\n    return 1\n"), Payload("json", None)
-    monkeypatch.setattr("algo_local.execution.sandbox._share", lambda shared: ["--ro-bind", "/nonexistent", "/x"])
+    monkeypatch.setattr(
+        "algo_local.execution.workers.sandbox._share", lambda shared: ["--ro-bind", "/nonexistent", "/x"]
+    )
     failure = executor.call(made, call, timeout=60, context=CONTEXT).failure
     executor.close()
     assert failure is not None

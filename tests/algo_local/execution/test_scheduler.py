@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from algo_local.execution.crashes import LONGEST_PAUSE, TOLERATED, Crashes
 from algo_local.execution.payload import Failure
 from algo_local.execution.scaling import Scaling
 from algo_local.execution.scheduler import HOLD_SECONDS, LONG_SECONDS, MANY, Scheduler, Start, Ticket
+from algo_local.execution.workers.crashes import LONGEST_PAUSE, TOLERATED, Crashes
 
 
 @dataclass(eq=False)

@@ -17,10 +17,10 @@ from support.serving import Served
 
 from algo_local.algorithms.build import Build
 from algo_local.callers import CallContext
-from algo_local.execution.local_pool import LocalPool
 from algo_local.execution.payload import Outcome, Payload
 from algo_local.execution.scaling import Scaling
 from algo_local.execution.scheduler import HOLD_SECONDS, STARTS, BuildWorkers, Scheduler, Ticket
+from algo_local.execution.workers.local_pool import LocalPool
 from algo_local.metadata.keys import ADMINISTRATOR_KEY
 from algo_local.platform import Platform
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from algo_local.execution import workspace as module
-from algo_local.execution.workspace import SETTLED_SECONDS, Workspace, Workspaces
+from algo_local.execution.workers import workspace as module
+from algo_local.execution.workers.workspace import SETTLED_SECONDS, Workspace, Workspaces
 
 
 @pytest.fixture

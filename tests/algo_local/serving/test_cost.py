@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from algo_local.data.digests import SETTLED_SECONDS
-from algo_local.execution import process, process_tree
+from algo_local.execution.workers import process, process_tree
 from algo_local.opening import open_platform
 from algo_local.platform import Platform
 from algo_local.serving.connection import Connection, Fate, Service

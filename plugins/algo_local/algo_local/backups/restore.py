@@ -22,7 +22,7 @@ from algo_local.backups.tables import DERIVED, KEYS, clear, is_untouched, lines_
 from algo_local.data.directory import DirectoryObjects
 from algo_local.data.opening import open_objects
 from algo_local.data.shared_repositories import name_all
-from algo_local.execution.keeper import keeper_of
+from algo_local.execution.workers.keeper import keeper_of
 from algo_local.metadata.database import Database, IntegrityError
 from algo_local.metadata.opening import open_database
 from algo_local.metadata.sqlite import SCHEMA_VERSION, SqliteDatabase

@@ -189,7 +189,7 @@ def serve(
 def _check_sandbox(app: App, *, is_local: bool) -> None:
     """Refuse settings that mean nothing before anybody connects; warn of what others' algorithms could do."""
     from algo_local.execution.limits import Limits
-    from algo_local.execution.sandbox import WITHOUT, protection
+    from algo_local.execution.workers.sandbox import WITHOUT, protection
 
     Limits.of()
     found = protection(state_root())
@@ -259,7 +259,7 @@ def stop(app: App) -> None:
     Example:
       algo local stop
     """
-    from algo_local.execution.keeper import keeper_of
+    from algo_local.execution.workers.keeper import keeper_of
 
     keeper = keeper_of(state_root())
     found = keeper.status() if keeper else None

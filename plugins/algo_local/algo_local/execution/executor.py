@@ -39,7 +39,7 @@ __all__ = [
     "encode_request",
 ]
 
-RUNNER = Path(__file__).with_name("runner.py")
+RUNNER = Path(__file__).parent / "inside" / "runner.py"
 """The program that runs an algorithm: `PYTHON RUNNER TREE MODULE ANSWERS`, in any Python, without this package.
 
 `PYTHON`, `TREE` and `MODULE` are the build's (`Build.python`, a copy of `Build.source`, `Build.module`). It reads

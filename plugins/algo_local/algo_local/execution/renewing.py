@@ -11,9 +11,9 @@ from typing import Any
 from algo_local.algorithms.build import Build
 from algo_local.callers import CallContext
 from algo_local.execution.executor import Description, Endpoint
-from algo_local.execution.local_pool import LocalPool
 from algo_local.execution.payload import Outcome, Payload
 from algo_local.execution.scaling import Scaling
+from algo_local.execution.workers.local_pool import LocalPool
 
 DRAIN_SECONDS = 60.0
 """Seconds that calls of an older build may still take."""

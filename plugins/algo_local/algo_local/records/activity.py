@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from algo_local.execution.process_tree import children, command_of, resident_bytes
+from algo_local.execution.workers.process_tree import children, command_of, resident_bytes
 from algo_local.records.rows import BY_TIME
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from algo_core.errors import AlgoError
 from algo_local.execution.ahead import workers_kept_ready
-from algo_local.execution.engine import EngineServer, Tell
 from algo_local.execution.payload import SHUTTING_DOWN
-from algo_local.execution.process_tree import children
+from algo_local.execution.relay.engine import EngineServer, Tell
+from algo_local.execution.workers.process_tree import children
 from algo_local.records.record import DONE, FAILED, NONE
 from algo_local.serving.control import CUT, LINK, SERVING, Control
 from algo_local.serving.ending import end_at_last
@@ -31,14 +31,14 @@ from algo_local.workers import review, review_and_prepare
 if TYPE_CHECKING:
     from algo_local.algorithms.build import Build
     from algo_local.callers import CallContext
-    from algo_local.execution.marks import Marks
     from algo_local.execution.payload import Outcome
+    from algo_local.execution.relay.marks import Marks
     from algo_local.platform import Platform
     from algo_local.records.record import Record
 
 
 class _Calls:
-    """See `algo_local.execution.engine.Calls`."""
+    """See `algo_local.execution.relay.engine.Calls`."""
 
     def __init__(self, platform: Platform, monitoring: Monitoring) -> None:
         self._platform = platform

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from algo_core.errors import AlgoError
 from algo_local.execution.concurrency import ConcurrencyLimit
-from algo_local.execution.marks import MarksOfFrontEnd
-from algo_local.execution.remote import RemoteExecutor
+from algo_local.execution.relay.marks import MarksOfFrontEnd
+from algo_local.execution.relay.remote import RemoteExecutor
 from algo_local.serving.balance import Share
 from algo_local.serving.control import DRAIN, HEARD, LINK, SILENT, Control
 from algo_local.serving.ending import end_at_last

@@ -173,7 +173,7 @@ class Monitoring:
     def _workers_by_algorithm(self) -> Iterator[Any]:
         from prometheus_client.core import GaugeMetricFamily
 
-        from algo_local.execution.local_pool import LocalPool
+        from algo_local.execution.workers.local_pool import LocalPool
 
         executor = self._platform.executor
         builds = executor.builds() if isinstance(executor, LocalPool) else []

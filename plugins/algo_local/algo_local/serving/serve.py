@@ -120,7 +120,7 @@ def serve_in_processes(
         UsageError: if the address cannot be listened on.
         AlgoError: if the certificate, the platform's state or the executor cannot be used, or a variable is wrong.
     """
-    from algo_local.execution.marks import Marks
+    from algo_local.execution.relay.marks import Marks
     from algo_local.serving.balance import Balance
     from algo_local.serving.engine import run_engine
     from algo_local.serving.front_end import run_front_end

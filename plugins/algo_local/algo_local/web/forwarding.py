@@ -6,12 +6,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from algo_local.error_codes import ErrorCode
-from algo_local.execution.remote import EngineUnavailable
+from algo_local.execution.relay.remote import EngineUnavailable
 from algo_local.web.http import ApiError, Request, Response
 from algo_local.web.limits import INPUT_BYTES
 
 if TYPE_CHECKING:
-    from algo_local.execution.remote import RemoteExecutor
+    from algo_local.execution.relay.remote import RemoteExecutor
 
 
 class Forwarding:

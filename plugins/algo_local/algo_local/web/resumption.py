@@ -69,7 +69,7 @@ def _resume(platform: Platform, live: Live, slot: ExitStack) -> None:
 
 def _is_queued(platform: Platform, record: Record) -> bool:
     """Whether an executor that can tell has a call, or has had it."""
-    from algo_local.execution.local_pool import LocalPool
+    from algo_local.execution.workers.local_pool import LocalPool
 
     executor = platform.executor
     is_known = not isinstance(executor, LocalPool) or executor.knows(record.id)

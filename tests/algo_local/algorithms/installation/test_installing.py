@@ -23,7 +23,7 @@ from algo_local.algorithms.installation.index_settings import index_settings
 from algo_local.algorithms.languages import interpreters
 from algo_local.algorithms.languages.interpreters import Python, find_python, ours, parse_python, python_named_in
 from algo_local.callers import CallContext
-from algo_local.execution import runner
+from algo_local.execution.inside import runner
 from algo_local.execution.payload import Payload
 from algo_local.platform import Platform
 

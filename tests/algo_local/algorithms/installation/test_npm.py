@@ -21,8 +21,8 @@ from algo_local.algorithms.build import Build
 from algo_local.algorithms.builder import Builder, BuildError
 from algo_local.algorithms.installation.npm import Package, reason_of
 from algo_local.algorithms.languages.node import Node, find_node, required_node
-from algo_local.execution.local_pool import LocalPool
 from algo_local.execution.payload import Payload
+from algo_local.execution.workers.local_pool import LocalPool
 from tests.algo_local.execution.conftest import CONTEXT, FixedEndpoint
 
 APPLY = "const twice = require('twice');\nexports.apply = (input) => twice(input);\n"

@@ -20,7 +20,7 @@ from algo_local.algorithms.build import BuildError
 Report = Callable[[str], None]
 
 OLDEST = (3, 6)
-"""The oldest Python that algorithms can be written for: that of `execution/runner.py`."""
+"""The oldest Python that algorithms can be written for: that of `execution/inside/runner.py`."""
 
 _ASK = "import sys; print(sys.version_info[0], sys.version_info[1], sys.version_info[2], sys.base_prefix)"
 _ASK_SECONDS = 20

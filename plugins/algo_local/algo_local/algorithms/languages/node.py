@@ -15,7 +15,7 @@ from algo_core.errors import ConfigError
 from algo_local.algorithms.build import BuildError
 
 OLDEST = (16, 0)
-"""The oldest Node.js that algorithms can run on: that of `execution/runner.js`."""
+"""The oldest Node.js that algorithms can run on: that of `execution/inside/runner.js`."""
 
 VARIABLE = "ALGO_LOCAL_NODE"
 INSTALL = f"Install Node.js {OLDEST[0]} or later, with npm (Debian: apt-get install nodejs npm), or set {VARIABLE}"

@@ -14,7 +14,7 @@ from algo_local.algorithms.build import BuildError
 from algo_local.state import PASSWORD_VARIABLES
 
 OLDEST = (3, 6)
-"""The oldest R that algorithms can run on: that of `execution/runner.R`."""
+"""The oldest R that algorithms can run on: that of `execution/inside/runner.R`."""
 
 VARIABLE = "ALGO_LOCAL_R"
 PROGRAM = "Rscript"

@@ -22,7 +22,7 @@ from algo_core.errors import ConfigError
 from algo_local.algorithms.languages.interpreters import base_interpreter, interpreter_base
 
 if TYPE_CHECKING:
-    from algo_local.execution.workspace import Workspace
+    from algo_local.execution.workers.workspace import Workspace
 
 TREE, HOME, TEMPORARY, RUN, CODE = "/opt/algorithm", "/home/algo", "/tmp", "/run/algo", "/opt/algo"
 """Paths inside the sandbox (API section 8.4)."""
@@ -96,7 +96,7 @@ class Sandbox:
             *(_bind("--ro-bind", environment, environment) if environment else []),
             *_bind("--bind", workspace.tree, TREE),
             *_bind("--ro-bind", workspace.answers.parent, RUN),
-            *_bind("--ro-bind", Path(__file__).parent, CODE),
+            *_bind("--ro-bind", Path(__file__).parents[1] / "inside", CODE),
             *("--remount-ro", "/", "--chdir", "/"),
         ]
         if workspace.owner is not None:  # the supervisor gives up being root by itself, which takes these two

@@ -24,11 +24,11 @@ from algo_core.locks import locked_if_free
 from algo_local.algorithms.build import Build
 from algo_local.algorithms.installation.environments import interpreter_of
 from algo_local.algorithms.languages.interpreters import base_interpreter
-from algo_local.execution import handover
-from algo_local.execution.handover import Message
-from algo_local.execution.launch import base_environment, leave
 from algo_local.execution.limits import Limits, seconds_of
-from algo_local.execution.sandbox import Sandbox
+from algo_local.execution.workers import handover
+from algo_local.execution.workers.handover import Message
+from algo_local.execution.workers.launch import base_environment, leave
+from algo_local.execution.workers.sandbox import Sandbox
 
 DIRECTORY = "keeper"
 """Its directory below the platform's."""
@@ -41,7 +41,7 @@ ANSWER_SECONDS, STOP_SECONDS = 1.0, 15.0
 
 _TRIES, _TRY_SECONDS = 20, 0.01
 _BACKLOG = 64
-_MAIN = "import sys; sys.path += sys.argv[3:]; from algo_local.execution.keeper_process import main; main()"
+_MAIN = "import sys; sys.path += sys.argv[3:]; from algo_local.execution.workers.keeper_process import main; main()"
 _NAMESPACES = ("mnt", "pid", "net", "user")
 
 
@@ -220,10 +220,11 @@ def key_of(build: Build, account: str, limits: Limits, sandbox: Sandbox | None) 
         OSError: if its interpreter is gone.
     """
     interpreter = interpreter_of(build.python)
-    code = Path(__file__).parent
+    code = Path(__file__).parents[1] / "inside"
     files: list[Path | str] = [
         interpreter.program,
-        *(code / name for name in ("runner.py", "runner.js", "runner.R", "supervisor.py", "worker.py")),
+        *(code / name for name in ("runner.py", "runner.js", "runner.R", "supervisor.py")),
+        Path(__file__).with_name("worker.py"),
     ]
     if interpreter.environment:
         files += [interpreter.environment, *interpreter.environment.glob("lib/python*/site-packages")]

@@ -18,17 +18,17 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from algo_local.execution.launch import AdoptedProcess, Launch, Started, leave, start
-from algo_local.execution.output import MAX_OUTPUT, CapturedOutput
 from algo_local.execution.payload import NOT_BEGUN, SHUTTING_DOWN, Failure, Outcome, Payload
-from algo_local.execution.process_tree import (
+from algo_local.execution.protocol import CANNOT_RUN, decode_answer
+from algo_local.execution.workers.launch import AdoptedProcess, Launch, Started, leave, start
+from algo_local.execution.workers.output import MAX_OUTPUT, CapturedOutput
+from algo_local.execution.workers.process_tree import (
     children,
     children_and_zombies,
     kill_marked,
     newest_pid,
     resident_bytes,
 )
-from algo_local.execution.protocol import CANNOT_RUN, decode_answer
 
 MAX_ANSWER = 96 << 20
 """Bytes of one answer line. Well above the platform's 15 MB of result, which escapes in JSON may multiply by six."""

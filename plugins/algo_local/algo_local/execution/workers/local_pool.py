@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, cast
 from algo_core.errors import AlgoError
 from algo_local.algorithms.build import Build
 from algo_local.callers import CallContext
-from algo_local.execution.crashes import Crashes
 from algo_local.execution.executor import Description, Endpoint
 from algo_local.execution.payload import NOT_BEGUN, Failure, Outcome, Payload
 from algo_local.execution.protocol import CANNOT_RUN, encode_request
@@ -32,12 +31,13 @@ from algo_local.execution.scheduler import (
     Start,
     Ticket,
 )
-from algo_local.execution.served import NotHandedOver
+from algo_local.execution.workers.contract import NotHandedOver
+from algo_local.execution.workers.crashes import Crashes
 from algo_local.refusals import TooManyCalls
 
 if TYPE_CHECKING:
-    from algo_local.execution.keeper import Keeper
-    from algo_local.execution.served import Worker, Workers
+    from algo_local.execution.workers.contract import Worker, Workers
+    from algo_local.execution.workers.keeper import Keeper
 
 _LETTERS = string.ascii_letters + string.digits
 _CANCELLED = Failure("The call was cancelled", "SystemError", ended="cancelled")
@@ -554,7 +554,7 @@ class LocalPool:
     def _workers(self) -> Workers:
         with self._lock:
             if self._factory is None:
-                from algo_local.execution.worker import Workers
+                from algo_local.execution.workers.worker import Workers
 
                 self._factory = Workers(self._endpoint, self._directory, self._keeper)
             return self._factory
@@ -645,7 +645,7 @@ def _stop_all(workers: list[Worker]) -> None:
     """Stop idle workers concurrently, so that together they take as long as the slowest."""
     if not workers:
         return
-    from algo_local.execution.process import STOP_GRACE
+    from algo_local.execution.workers.process import STOP_GRACE
 
     deadline = time.monotonic() + STOP_GRACE
     for worker in workers:

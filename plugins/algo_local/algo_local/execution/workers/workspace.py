@@ -18,7 +18,7 @@ from pathlib import Path
 
 from algo_core.locks import acquire, is_held, locked
 from algo_local.algorithms.source_trees.published import Node
-from algo_local.execution.process_tree import kill_marked
+from algo_local.execution.workers.process_tree import kill_marked
 from algo_local.trees import remove_tree
 
 SETTLED_SECONDS = 2.0

@@ -16,13 +16,13 @@ from typing import Any
 
 from algo_local.algorithms.build import Build
 from algo_local.callers import CallContext
-from algo_local.execution import wire
 from algo_local.execution.executor import Description, Notice, has_to_agree
-from algo_local.execution.marks import MarksOfFrontEnd
 from algo_local.execution.payload import SHUTTING_DOWN, Failure, Outcome, Payload
 from algo_local.execution.protocol import CANNOT_RUN, encode_request
+from algo_local.execution.relay import wire
+from algo_local.execution.relay.marks import MarksOfFrontEnd
+from algo_local.execution.relay.wire import Channel, Gone, Kind, Message
 from algo_local.execution.scheduler import BuildWorkers
-from algo_local.execution.wire import Channel, Gone, Kind, Message
 from algo_local.refusals import StorageUnavailable, TooManyCalls
 
 IDLE_CHANNELS = 64
@@ -72,7 +72,7 @@ class _Running:
 
 
 class RemoteExecutor:
-    """See `Executor`; the engine's end is `algo_local.execution.engine`. `connect` says over what it is reached.
+    """See `Executor`; the engine's end is `algo_local.execution.relay.engine`. `connect` says over what it is reached.
 
     `account` gives the account that a call counts for in the limit of concurrent calls; empty if it does not.
     `on_insights` is told what a call reports about itself, by its id.

@@ -85,7 +85,7 @@ class Workers(Protocol):
         *,
         on_load: Callable[[], None] = ...,
     ) -> Worker:
-        """Start a worker; see `algo_local.execution.worker.Workers.start`.
+        """Start a worker; see `algo_local.execution.workers.worker.Workers.start`.
 
         Raises:
             AlgoError: if that is impossible.

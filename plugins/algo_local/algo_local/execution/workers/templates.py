@@ -13,11 +13,11 @@ import time
 from collections.abc import Callable, Hashable
 from dataclasses import replace
 
-from algo_local.execution import sandbox as inside
 from algo_local.execution.executor import Endpoint
-from algo_local.execution.launch import START_SECONDS, AdoptedProcess, Launch, Started, StartFailed, start
-from algo_local.execution.process import AlgorithmProcess
-from algo_local.execution.workspace import Workspace
+from algo_local.execution.workers import sandbox as inside
+from algo_local.execution.workers.launch import START_SECONDS, AdoptedProcess, Launch, Started, StartFailed, start
+from algo_local.execution.workers.process import AlgorithmProcess
+from algo_local.execution.workers.workspace import Workspace
 from algo_local.trees import remove_tree
 
 LOAD_SECONDS = 3000.0

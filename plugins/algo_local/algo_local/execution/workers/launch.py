@@ -15,11 +15,11 @@ from typing import IO
 
 from algo_local.algorithms.build import Build
 from algo_local.algorithms.installation.environments import interpreter_of
-from algo_local.execution import sandbox as inside
 from algo_local.execution.limits import Limits
-from algo_local.execution.process_tree import tasks_of
-from algo_local.execution.sandbox import Sandbox
-from algo_local.execution.workspace import Workspace
+from algo_local.execution.workers import sandbox as inside
+from algo_local.execution.workers.process_tree import tasks_of
+from algo_local.execution.workers.sandbox import Sandbox
+from algo_local.execution.workers.workspace import Workspace
 
 _OPTIONS = ("-S", "-I", "-B", "-X", "utf8")
 """No packages before the supervisor allows them; none of our PYTHON* variables, user site and working directory."""
@@ -28,7 +28,7 @@ START_SECONDS = 30.0
 """Time limit in seconds for starting a process, before the algorithm runs."""
 
 _SAID = 1 << 16
-_SUPERVISOR = str(Path(__file__).with_name("supervisor.py"))
+_SUPERVISOR = str(Path(__file__).parents[1] / "inside" / "supervisor.py")
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PROXY_VARIABLES = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")
 _LOOPBACK = "127.0.0.1,localhost"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from algo_local.execution.sandbox import TREE
+from algo_local.execution.workers.sandbox import TREE
 
 _FRAME = re.compile(r'^\s*File "([^"]*)", line \d+, in |^\s+at (?:.* \()?(?:file://)?([^()]*?)(?::\d+:\d+)?\)?$')
 """A frame of Python, or of JavaScript and R."""

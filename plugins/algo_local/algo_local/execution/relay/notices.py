@@ -6,7 +6,7 @@ import threading
 import time
 from collections import deque
 
-from algo_local.execution.wire import Channel
+from algo_local.execution.relay.wire import Channel
 
 LATE_SECONDS = 0.02
 """After this time, a call takes long."""

@@ -1,4 +1,4 @@
-"""The engine's end of what `algo_local.execution.remote` speaks: runs the calls of front ends in one executor.
+"""The engine's end of what `algo_local.execution.relay.remote` speaks: runs the calls of front ends in one executor.
 
 A front end that dies takes nothing with it: a call that runs goes on, and is recorded here in its place; one that
 waits is dropped when its turn comes.
@@ -17,13 +17,13 @@ from typing import Any, Protocol
 from algo_core.errors import AlgoError
 from algo_local.algorithms.build import Build
 from algo_local.callers import CallContext
-from algo_local.execution import wire
 from algo_local.execution.executor import Executor
-from algo_local.execution.local_pool import LocalPool
-from algo_local.execution.marks import Marks
-from algo_local.execution.notices import Notices
 from algo_local.execution.payload import Outcome
-from algo_local.execution.wire import Channel, Gone, Kind, Message
+from algo_local.execution.relay import wire
+from algo_local.execution.relay.marks import Marks
+from algo_local.execution.relay.notices import Notices
+from algo_local.execution.relay.wire import Channel, Gone, Kind, Message
+from algo_local.execution.workers.local_pool import LocalPool
 
 Question = Callable[[Any, bytes], tuple[Any, bytes]]
 """The answer to the head and body of a question."""

@@ -20,8 +20,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
-from algo_local.execution.handover import SOCKET, Message, is_own, receive, send
-from algo_local.execution.process_tree import kill_marked, resident_bytes
+from algo_local.execution.workers.handover import SOCKET, Message, is_own, receive, send
+from algo_local.execution.workers.process_tree import kill_marked, resident_bytes
 from algo_local.trees import remove_tree
 
 MOST = 8

@@ -20,19 +20,19 @@ from algo_local.algorithms.configuration import read_configuration
 from algo_local.algorithms.installation.environments import interpreter_of
 from algo_local.algorithms.source_trees.published import Node, whole
 from algo_local.execution.executor import Endpoint
-from algo_local.execution.launch import Launch, StartFailed
 from algo_local.execution.limits import Limits
 from algo_local.execution.payload import Failure, Outcome
-from algo_local.execution.process import PROCESS_DESCRIPTORS, AlgorithmProcess
-from algo_local.execution.sandbox import Protection, protection
 from algo_local.execution.scaling import UNLIMITED, Scaling
-from algo_local.execution.workspace import Workspace, Workspaces
+from algo_local.execution.workers.launch import Launch, StartFailed
+from algo_local.execution.workers.process import PROCESS_DESCRIPTORS, AlgorithmProcess
+from algo_local.execution.workers.sandbox import Protection, protection
+from algo_local.execution.workers.workspace import Workspace, Workspaces
 from algo_local.trees import in_use
 
 if TYPE_CHECKING:
-    from algo_local.execution.handover import Message
-    from algo_local.execution.keeper import Keeper
-    from algo_local.execution.templates import Templates
+    from algo_local.execution.workers.handover import Message
+    from algo_local.execution.workers.keeper import Keeper
+    from algo_local.execution.workers.templates import Templates
 
 _BACKLOG = 128
 
@@ -304,7 +304,7 @@ class Workers:
         on_load: Callable[[], None],
     ) -> Worker | None:
         """A worker that was forked from one that has loaded; None where that is impossible."""
-        from algo_local.execution.templates import Template, Templates
+        from algo_local.execution.workers.templates import Template, Templates
 
         with self._lock:
             templates = self._templates = self._templates or Templates()
@@ -346,7 +346,7 @@ class Workers:
     def _key(self, build: Build, account: str) -> str:
         if not self._keeper:
             return ""
-        from algo_local.execution.keeper import key_of
+        from algo_local.execution.workers.keeper import key_of
 
         return key_of(build, account, self._limits, self._protection.sandbox)
 

@@ -1,0 +1,1 @@
+"""Programs that run inside the interpreter of an algorithm: its supervisor, its runner, and forks of it."""

@@ -1,0 +1,1 @@
+"""The relay between front ends and the engine that executes their calls: messages, and both ends."""
