@@ -98,7 +98,9 @@ def moving(backed_up: Filled, root: Path) -> State:
 
 
 def move(origin: State, target: State) -> Migrated:
-    return Migration(origin, target, nothing).run()
+    moved = Migration(origin, target, nothing).run()
+    assert moved
+    return moved
 
 
 def digest(state: State, scratch: Path) -> str:
@@ -262,6 +264,25 @@ def test_a_migration_to_servers_and_back_is_continued_wherever_it_was_killed(
         assert digest(place, tmp_path) == before
         assert not (place.root / migrate.DIRECTORY).exists()
     assert killed >= kills // 2
+
+
+@pytest.mark.parametrize("left", [True, False], ids=["killed before its last step", "ended"])
+def test_a_migration_that_has_been_made_is_not_made_again(
+    moving: State, tmp_path: Path, left: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was written at the new place since then stays."""
+    target = State(tmp_path / "new")
+    with monkeypatch.context() as patch:
+        if left:
+            patch.setattr(migrate, "remove_tree", lambda place: None)
+        move(moving, target)
+    assert (target.root / migrate.DIRECTORY).exists() == left
+    with closing(Platform(target)) as new:
+        put(new, ["jane", "files", "plain"], b"written since")
+    before = digest(target, tmp_path)
+    assert Migration(moving, target, nothing).run() is None
+    assert digest(target, tmp_path) == before
+    assert not (target.root / migrate.DIRECTORY).exists()
 
 
 def test_what_was_copied_is_not_copied_again(moving: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

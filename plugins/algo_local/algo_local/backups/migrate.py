@@ -29,7 +29,7 @@ from algo_local.data.opening import open_objects
 from algo_local.data.shared_repositories import name_all
 from algo_local.metadata.opening import open_database
 from algo_local.metadata.store import Metadata
-from algo_local.metadata.write_stop import allow_writes, stop_writes
+from algo_local.metadata.write_stop import allow_writes, stop_writes, write_stop
 from algo_local.platform import Platform
 from algo_local.records.record import UNFINISHED
 from algo_local.trees import remove_tree
@@ -84,8 +84,8 @@ class Migration:
         self._shares_database = source.metadata == target.metadata and bool(source.metadata or self._shares_root)
         self._shares_objects = source.objects == target.objects and bool(source.objects or self._shares_root)
 
-    def run(self) -> Migrated:
-        """Move it; interrupted, it is continued by the next call.
+    def run(self) -> Migrated | None:
+        """Move it; interrupted, it is continued by the next call. None if it has been moved there already.
 
         Raises:
             UsageError: if both states are the same, or there is no platform.
@@ -104,6 +104,9 @@ class Migration:
             if not opened.enter_context(exclusively(scratch)):
                 raise AlgoError(f"Another process moves a platform to {self._target}", "Wait until it has ended")
             source = opened.enter_context(contextlib.closing(Platform(self._source)))
+            if self._is_done(source.database):
+                remove_tree(scratch)
+                return None
             database = source.database
             if not self._shares_database:
                 database = opened.enter_context(contextlib.closing(open_database(self._target)))
@@ -113,6 +116,11 @@ class Migration:
             migrated = self._copy(source, database, journal, scratch)
         remove_tree(scratch)
         return migrated
+
+    def _is_done(self, database: Database) -> bool:
+        """Whether it has been moved there for good: from then on the new place changes, and may not be copied over."""
+        stop = write_stop(database)
+        return stop is not None and stop.until is None and stop.place == str(self._target)
 
     def _check_target(self, database: Database, scratch: Path, origin: str) -> None:
         note = scratch / "origin"

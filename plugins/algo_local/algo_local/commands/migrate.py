@@ -86,6 +86,9 @@ def migrate(app: App, source: str | None, target: str | None, reopen: bool) -> N
             moved = Migration(begin, end, progress.advance).run()
     except OSError as error:
         raise storage_error(error, f"The platform could not be moved to {end}") from error
+    if moved is None:
+        _tell_done(app, begin, end)
+        return
     if app.output.is_json:
         names = {"size": "bytes"}
         report = {names.get(name, name): value for name, value in moved._asdict().items()}
@@ -99,6 +102,14 @@ def migrate(app: App, source: str | None, target: str | None, reopen: bool) -> N
         app.output.warn(f"{moved.running} calls were running: they end where they began, and are lost to {end}")
     for name in moved.missing:
         app.output.warn(f"{name} is missing: the platform does not have it any more")
+
+
+def _tell_done(app: App, begin: State, end: State) -> None:
+    if app.output.is_json:
+        app.output.json({"from": str(begin), "to": str(end), "moved_before": True})
+    else:
+        app.output.info(f"The platform has been moved to {end} already; nothing was copied again")
+        app.output.info(f"Serve it there: {_command(end)}")
 
 
 def _reopen(app: App, state: State) -> None:
