@@ -8,10 +8,11 @@ all; `make kills-cluster` does it two hundred times.
 from __future__ import annotations
 
 import contextlib
-import time
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from support.claims import Crowd
@@ -45,9 +46,11 @@ def test_nodes_machines_and_what_they_share_are_killed_in_turn(
     ray_cluster: Any,
     server: PostgresqlServer,
     tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
     pytestconfig: pytest.Config,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    environ = dict(os.environ)
     without_sandbox(tmp_path, monkeypatch)
     monkeypatch.setenv("ALGO_RAY_ADDRESS", ray_cluster.address)
     monkeypatch.setenv("ALGO_LOCAL_WORKERS", str(WORKERS))
@@ -64,7 +67,7 @@ def test_nodes_machines_and_what_they_share_are_killed_in_turn(
             [each.served.address for each in machines.values()], key, tmp_path / "log", CLIENTS, SECONDS, PAUSE
         )
         parts: Parts = {
-            **{f"node {number}": node_killer(ray_cluster, tmp_path, number) for number in (1, 2)},
+            **{f"node {number}": node_killer(ray_cluster, tmp_path_factory, number, environ) for number in (1, 2)},
             **{f"machine {name}": each.kill for name, each in machines.items()},
             **{f"front end of {name}": part_killer(each, "algo-front") for name, each in machines.items()},
             **{f"engine of {name}": part_killer(each, "algo-engine") for name, each in machines.items()},
@@ -77,14 +80,20 @@ def part_killer(machine: Machine, title: str) -> Callable[[], None]:
     return lambda: machine.kill_part(title)
 
 
-def node_killer(cluster: Any, base: Path, number: int) -> Callable[[], None]:
-    """What kills a node, and starts another one in its place, which has built nothing."""
+def node_killer(
+    cluster: Any, places: pytest.TempPathFactory, number: int, environ: Mapping[str, str]
+) -> Callable[[], None]:
+    """What kills a node, and starts another one in its place, which has built nothing.
+
+    It stays for the tests that follow, so it has the environment and a directory like the nodes before.
+    """
 
     def kill() -> None:
         cluster.remove_node(cluster.numbered[number], allow_graceful=False)
         for attempt in range(STARTS):
             try:
-                cluster.numbered[number] = add_node(cluster, base / f"cache-{time.monotonic_ns()}", number)
+                with patch.dict(os.environ, environ, clear=True):
+                    cluster.numbered[number] = add_node(cluster, places.mktemp(f"node-{number}"), number)
                 return
             except Exception:  # Ray gives its nodes 30 seconds to start, whatever else the machine does
                 if attempt == STARTS - 1:
