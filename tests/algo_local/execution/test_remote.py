@@ -173,7 +173,18 @@ def test_anything_passes_both_ways(joined: Pair, kind: Any, data: Any) -> None:
     assert 29 < options["timeout"] <= 30
 
 
-BUILD_WITHOUT_LOG = (BUILD.commit, BUILD.source, BUILD.python, BUILD.module, "", "full", 0, 0, BUILD.secrets)
+BUILD_WITHOUT_LOG = (
+    BUILD.commit,
+    BUILD.source,
+    BUILD.python,
+    BUILD.module,
+    "",
+    "full",
+    0,
+    0,
+    BUILD.resources,
+    BUILD.secrets,
+)
 
 
 @pytest.mark.parametrize("ended", ["", "cancelled", "lost"])

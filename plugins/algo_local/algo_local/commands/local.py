@@ -279,7 +279,7 @@ def stop(app: App) -> None:
     "--secrets",
     "only_secrets",
     is_flag=True,
-    help="Only begin with another key of secrets, as when it is lost: what it has encrypted cannot be read any more.",
+    help="Replace a lost key of secrets, and nothing else; what it has encrypted stays unreadable.",
 )
 @pass_app
 def reset(app: App, yes: bool, only_secrets: bool) -> None:
@@ -300,23 +300,25 @@ def reset(app: App, yes: bool, only_secrets: bool) -> None:
         if not state.exists:
             raise NotFoundError(f"There is no platform in {state}")
         lost = "all secrets of algorithms and credentials"
-        _confirm(app, f"Give up {lost} in {state}?", f"This gives up {lost}", "reset --secrets", yes=yes)
+        _confirm(
+            app, f"Give up {lost} in {state}?", f"This gives up {lost}", "algo local reset --secrets --yes", yes=yes
+        )
         renew_key(state)
         app.output.info(f"Secrets in {state} are encrypted with another key from now on; set them again")
         return
     if not (state.exists if state.metadata or state.objects else state.root.exists()):
         raise NotFoundError(f"There is no platform in {state}")
     lost = f"all data, algorithms and keys in {state}"
-    _confirm(app, f"Delete {lost}?", f"This deletes {lost}", "reset", yes=yes)
+    _confirm(app, f"Delete {lost}?", f"This deletes {lost}", "algo local reset --yes", yes=yes)
     delete_everything(state, [*KEYS, *DERIVED])
     app.output.info(f"Deleted everything in {state}")
 
 
-def _confirm(app: App, question: str, refusal: str, command: str, *, yes: bool) -> None:
-    """Ask, unless `yes` says so; without a terminal, refuse with the command that does not ask."""
+def _confirm(app: App, question: str, refusal: str, confirmed: str, *, yes: bool) -> None:
+    """Ask, unless `yes` is true; without a terminal, refuse and name `confirmed`, the command that does not ask."""
     if yes:
         return
     if not sys.stdin.isatty():
-        raise UsageError(refusal, f"Confirm it with: algo local {command} --yes")
+        raise UsageError(refusal, f"Confirm it with: {confirmed}")
     if not Prompter(app.output).confirm(question):
         raise click.Abort
