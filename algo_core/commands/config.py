@@ -218,7 +218,10 @@ def _kind_of(app: App, key: str, path: list[str]) -> Kind:
     if path[-1] in SECRET_MEMBERS:
         raise UsageError(f"{key} is a secret", f"Give it with: `algo auth --profile {shlex.quote(path[1])}`")
     if path[-1] not in members or members[path[-1]] is list:
-        raise UsageError(f"No such setting: {key}", f"{path[0]}.{path[1]} has: {', '.join(_plain(members))}")
+        hint = f"{path[0]}.{path[1]} has: {', '.join(_plain(members))}"
+        if path[0] == "connectors":
+            hint += "; options of the store go into the file: algo config edit"
+        raise UsageError(f"No such setting: {key}", hint)
     return members[path[-1]]
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import tar_archives
 from support.embedded import embedded_session
 from support.stores import Store
 
@@ -84,17 +85,7 @@ def test_a_tree_arrives_as_it_was_built(tree: Path, tmp_path: Path) -> None:
 
 
 def archive(**members: Any) -> bytes:
-    file = io.BytesIO()
-    with tarfile.open(fileobj=file, mode="w:gz") as made:
-        for name, content in members.items():
-            member = tarfile.TarInfo(name)
-            if isinstance(content, bytes):
-                member.size = len(content)
-                made.addfile(member, io.BytesIO(content))
-            else:
-                member.type, member.linkname = content
-                made.addfile(member)
-    return file.getvalue()
+    return tar_archives.archive("w:gz", **members)
 
 
 @pytest.mark.parametrize(

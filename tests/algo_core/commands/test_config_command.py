@@ -67,6 +67,7 @@ def test_bad_input_is_explained(algo_home: Home) -> None:
     for arguments, code, said in (
         (("config", "set", "timeout", "soon"), ExitCode.CONFIGURATION, "a number of seconds"),
         (("config", "set", "nope", "1"), ExitCode.USAGE, "No such setting"),
+        (("config", "set", "connectors.s3.endpoint_url", "x"), ExitCode.USAGE, "go into the file: algo config edit"),
         (("config", "get", "nope"), ExitCode.USAGE, "Settings: profile"),
         (("profile", "use", "nope"), ExitCode.CONFIGURATION, "algo auth --profile nope"),
         (("profile", "remove", "nope"), ExitCode.NOT_FOUND, "algo profile list"),

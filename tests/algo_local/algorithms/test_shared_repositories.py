@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import shutil
 import subprocess
@@ -18,6 +17,7 @@ from typing import Any
 import pytest
 from dulwich.refs import Ref
 from dulwich.repo import Repo
+from support import tar_archives
 from support.machines import Machines
 from support.programs import needs
 from support.stores import Store
@@ -202,17 +202,7 @@ def test_what_may_still_be_named_is_not_pruned(
 
 
 def archive(**members: Any) -> bytes:
-    file = io.BytesIO()
-    with tarfile.open(fileobj=file, mode="w") as made:
-        for name, content in members.items():
-            member = tarfile.TarInfo(name)
-            if isinstance(content, bytes):
-                member.size = len(content)
-                made.addfile(member, io.BytesIO(content))
-            else:
-                member.type, member.linkname = content
-                made.addfile(member)
-    return file.getvalue()
+    return tar_archives.archive("w", **members)
 
 
 @pytest.mark.parametrize(

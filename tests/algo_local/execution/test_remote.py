@@ -276,7 +276,8 @@ def test_insights_and_missing_references_come_back(joined: Pair) -> None:
 # One end dies
 
 
-def test_a_call_that_no_worker_had_runs_on_the_next_engine(joined: Pair) -> None:
+def begin_without_worker(joined: Pair) -> tuple[tuple[threading.Thread, list[Outcome]], threading.Event]:
+    """A call that the engine has and no worker yet; one takes it when the event is set."""
     waits, goes = threading.Event(), threading.Event()
 
     def does(payload: Payload, **options: Any) -> None:
@@ -287,6 +288,11 @@ def test_a_call_that_no_worker_had_runs_on_the_next_engine(joined: Pair) -> None
     joined.fake.does = does
     begun = joined.begin()
     assert waits.wait(30)
+    return begun, goes
+
+
+def test_a_call_that_no_worker_had_runs_on_the_next_engine(joined: Pair) -> None:
+    begun, goes = begin_without_worker(joined)
     joined.engines[0].close()
     joined.fake.does = lambda payload, **options: Outcome(Payload("text", "second"), None, 0.0, "")
     joined.start_engine()
@@ -410,16 +416,7 @@ def test_an_engine_that_hangs_is_not_waited_for_for_ever(joined: Pair, monkeypat
 
 
 def test_what_is_new_does_not_wait_for_an_engine_that_hangs(joined: Pair) -> None:
-    waits, goes = threading.Event(), threading.Event()
-
-    def does(payload: Payload, **options: Any) -> None:
-        waits.set()
-        goes.wait(30)
-        options["on_start"]("worker")
-
-    joined.fake.does = does
-    begun = joined.begin()
-    assert waits.wait(30)
+    begun, goes = begin_without_worker(joined)
     joined.remote.doubt(is_silent=True)
     for ask in (joined.call, joined.remote.describe):
         with pytest.raises(EngineUnavailable, match="does not answer"):

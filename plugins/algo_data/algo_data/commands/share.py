@@ -75,8 +75,10 @@ def _link(place: Place, seconds: int, *, writes: bool) -> Link:
     if isinstance(place.storage, SharingStorage):
         return place.storage.link(place.uri, seconds, writes=writes)
     connector = place.uri.connector
-    if connector == "data":
+    if connector == "file":
+        hint = "Copy it to a store first, such as s3://BUCKET/FILE, and share that"
+    elif connector == "data":
         hint = f"Let everybody read its collection: algo acl set public {place.uri.parent}"
     else:
         hint = f"Reach the store directly: algo config set connectors.{connector}.direct true"
-    raise RequestRefused(f"{connector}:// has no links to files", hint if connector != "file" else None)
+    raise RequestRefused(f"{connector}:// has no links to files", hint)
