@@ -14,7 +14,7 @@ from serve_sides import Side, platform
 
 FRONT_ENDS, CLIENTS, WORKERS = 4, 16, 4
 SECONDS, ROUNDS = 3.0, 3
-WARM_UP, REQUESTS, SAMPLES = 40_000, 160_000, 8
+WARM_UP, REQUESTS, SAMPLES = 100_000, 400_000, 8
 """Requests of which memory is known to grow, those after it, and looks at the memory meanwhile."""
 
 MEBIBYTE = 1 << 20

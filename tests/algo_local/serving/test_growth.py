@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import socket
@@ -21,12 +22,25 @@ CONNECTIONS = 4
 WORKERS = 3
 OF_A_WORKER = 8
 """Descriptors, with some to spare."""
+HEAP_ADDRESSES = 64 << 20
 OF_A_THREAD = 3
 """A connection to the database, and what a request has open."""
 
 
 def descriptors(served: Served) -> int:
     return len(os.listdir(f"/proc/{served.process.pid}/fd"))
+
+
+def heaps_of_threads(served: Served) -> int:
+    """How many heaps glibc has made for threads: each has 64 MiB of addresses of its own, of which few are in use."""
+    mappings = [line.split() for line in Path(f"/proc/{served.process.pid}/maps").read_text().splitlines()]
+    found = 0
+    for used, free in itertools.pairwise(mappings):
+        begin, middle = (int(each, 16) for each in used[0].split("-"))
+        follows, end = (int(each, 16) for each in free[0].split("-"))
+        is_whole = begin % HEAP_ADDRESSES == 0 and middle == follows and end == begin + HEAP_ADDRESSES
+        found += is_whole and (used[1], free[1]) == ("rw-p", "---p")
+    return found
 
 
 def burst(served: Served, headers: dict[str, str], failures: list[str]) -> None:
@@ -73,3 +87,4 @@ def test_bursts_leave_no_descriptors_and_threads_behind(
     assert most < BURSTS * CLIENTS * CONNECTIONS, "one that is left by each connection would be seen"
     assert wait_until(lambda: descriptors(served) <= before[0] + most)
     assert wait_until(lambda: served.threads() <= before[1] + 3 * CLIENTS)
+    assert heaps_of_threads(served) == 0, "what is free in the heap of a thread is of no use to others"

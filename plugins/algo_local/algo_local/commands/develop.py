@@ -45,8 +45,10 @@ def dev(app: App, directory: str, watch: bool, port: int) -> None:
     from algo_local.execution.renewing import RenewingExecutor
     from algo_local.opening import open_platform
     from algo_local.serving.development import Development
+    from algo_local.serving.process import prepare_process
     from algo_local.serving.serve import serve_until_signal
 
+    prepare_process()
     shown = Lines(app)
     platform = open_platform(State.of(), RenewingExecutor)
     run = DirectoryRun(directory, report=app.output.log if app.verbose else None, on_output=shown.add)

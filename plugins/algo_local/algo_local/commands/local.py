@@ -149,10 +149,12 @@ def serve(
     from algo_local.execution.factories import executor_opener
     from algo_local.opening import open_platform
     from algo_local.serving.call_log import CallLog
+    from algo_local.serving.process import prepare_process
     from algo_local.serving.request_log import RequestLog
     from algo_local.serving.serve import serve_in_processes, serve_until_signal
     from algo_local.workers import review_and_prepare
 
+    prepare_process()
     opener = executor_opener(app, engine) if engine is not None else None
     state = State.of().at(metadata, objects)
     on_answer = RequestLog(app.output.log, log) if log else None

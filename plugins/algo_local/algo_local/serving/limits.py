@@ -26,9 +26,6 @@ RESERVED_DESCRIPTORS = 64
 DESCRIPTORS_PER_CONNECTION = 3
 """A socket, the file that is transferred, and a share of the database's."""
 
-WANTED_DESCRIPTORS = 8192
-"""The descriptor limit that the process requests."""
-
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
@@ -54,14 +51,3 @@ def limits_for_process(*, share: int = 1) -> ConnectionLimits:
         return ConnectionLimits()
     room = (descriptors - RESERVED_DESCRIPTORS) // (DESCRIPTORS_PER_CONNECTION * share)
     return ConnectionLimits(connections=max(4, min(CONNECTIONS, room)))
-
-
-def raise_descriptor_limit() -> None:
-    """Use more descriptors than a login shell grants at first, as far as the system lets this process."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = WANTED_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(WANTED_DESCRIPTORS, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-        except (OSError, ValueError):  # some systems have a lower limit that they do not tell
-            pass

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import signal
 import socket
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -15,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from algo_local.platform import Platform
 from algo_local.serving.ending import end_at_last
-from algo_local.serving.limits import raise_descriptor_limit
 from algo_local.serving.listener import listen
 from algo_local.serving.log import Log
 from algo_local.serving.monitoring import Monitoring
@@ -49,16 +47,14 @@ def serve_until_signal(
 
     `say` is called with the address once connections are accepted, `on_answer` for each request, `on_call` for each
     algorithm call that has ended. `beside` may answer requests in the place of the API; with `on_ready`, that is told
-    the address instead of `say`. Must be called in the main thread of a process that ends afterwards.
+    the address instead of `say`. Must be called in the main thread of a process that `prepare_process` has prepared,
+    and that ends afterwards.
 
     Raises:
         UsageError: if the address cannot be listened on.
         ConfigError: if the certificate cannot be used, or the platform's state.
     """
     log = Log(say)
-    # Modules are imported when first needed: on a disk that is full by then, Python leaves truncated bytecode behind.
-    sys.dont_write_bytecode = True
-    raise_descriptor_limit()
     listener = listen(host, port)
     try:
         platform.is_public = not ip_address(listener.getsockname()[0]).is_loopback
@@ -127,8 +123,6 @@ def serve_in_processes(
     from algo_local.serving.heartbeat import hang_seconds
     from algo_local.serving.processes import Processes
 
-    sys.dont_write_bytecode = True  # as above
-    raise_descriptor_limit()
     longest_hang = hang_seconds()
     listener = listen(host, port)
     with contextlib.closing(listener):

@@ -1,0 +1,46 @@
+"""What a process sets for itself before it serves, and before its first thread begins."""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+import sys
+
+WANTED_DESCRIPTORS = 8192
+"""The descriptor limit that the process requests."""
+
+_M_ARENA_MAX = -8
+"""Of glibc's malloc.h."""
+
+
+def prepare_process() -> None:
+    """Fit this process, and those that it forks, to serve many connections for a long time."""
+    # Modules are imported when first needed: on a disk that is full by then, Python leaves truncated bytecode behind.
+    sys.dont_write_bytecode = True
+    _raise_descriptor_limit()
+    _share_one_heap()
+
+
+def _raise_descriptor_limit() -> None:
+    """Use more descriptors than a login shell grants at first, as far as the system lets this process."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = WANTED_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(WANTED_DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        except (OSError, ValueError):  # some systems have a lower limit that they do not tell
+            pass
+
+
+def _share_one_heap() -> None:
+    """Have all threads allocate from one heap, so that one reuses what another has freed.
+
+    glibc gives threads heaps of their own, up to eight for each processor, and what is free in one of them is of no use
+    to the threads of another: a server whose threads come and go grows for as long as it serves. Threads of Python
+    hold the interpreter's lock while they allocate, so that they do not wait for one another here. Without glibc,
+    nothing changes.
+    """
+    import ctypes
+
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
