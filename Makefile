@@ -106,8 +106,8 @@ benchmarks-connectors: $(READY) ## Measure files to and from S3 against s5cmd, r
 benchmarks-calls: $(READY) ## Measure calls: the record, concurrency, fairness, order, other servers, processor time, many from one command
 	$(BIN)/python benchmarks/calls.py
 
-benchmarks-capacity: $(READY) ## Measure what each layer costs a call, and simulate deployments of up to a thousand nodes with that
-	$(BIN)/python benchmarks/capacity.py --measure
+benchmarks-capacity: $(CLUSTER)/.ready ## Measure what each layer costs a call, and simulate deployments of up to a thousand nodes with that
+	$(CLUSTER)/bin/python benchmarks/capacity.py --measure
 
 benchmarks-cluster: $(CLUSTER)/.ready ## Measure Ray, several front ends and a million records, or FIGURES=nodes (12 minutes)
 	$(CLUSTER)/bin/python benchmarks/cluster.py $(FIGURES)

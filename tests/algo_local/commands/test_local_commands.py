@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,29 +11,8 @@ from typing import Any
 import pytest
 
 from algo_core.errors import ExitCode
-from algo_local.checks import check_state
 
 Algo = Callable[..., "subprocess.CompletedProcess[str]"]
-
-
-@pytest.fixture
-def run_algo(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Algo:
-    """Run `algo` as a process: `algo("local", "status")`."""
-    monkeypatch.setenv("ALGO_CONFIG_DIR", str(tmp_path / "config"))
-    monkeypatch.setenv("ALGO_CACHE_DIR", str(tmp_path / "cache"))
-
-    def algo(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "algo_core", *arguments],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-            stdin=subprocess.DEVNULL,
-            **options,
-        )
-
-    return algo
 
 
 @pytest.fixture
@@ -180,50 +157,6 @@ def test_disk_is_shown_and_given_back(run_algo: Algo, root: Path, hello: Path) -
     assert (
         run_algo("local", "data", "remove", "acme/Greet", "--yes").stdout == "Removed the data of acme/Greet (0.0 MB)\n"
     )
-
-
-def test_reset_asks_and_deletes_nothing_that_is_not_the_platforms(run_algo: Algo, root: Path, embedded: Any) -> None:
-    embedded.mkdir("c")
-    embedded.put(".my/c/f")
-    (root / "mine").write_text("kept")
-    done = run_algo("local", "reset")
-    assert done.returncode == ExitCode.USAGE
-    assert "--yes" in done.stderr
-    assert embedded("GET", "data/.my/c/f").content == b"content"
-    done = run_algo("local", "reset", "--yes")
-    assert (done.returncode, done.stdout) == (ExitCode.OK, "")
-    assert [path.name for path in root.iterdir()] == ["mine"]
-    (root / "mine").unlink()
-    assert run_algo("local", "status").returncode == ExitCode.OK
-    run_algo("local", "reset", "--yes")
-    assert not root.exists()
-    assert run_algo("local", "reset", "--yes").returncode == ExitCode.NOT_FOUND
-
-
-def test_reset_at_a_terminal_takes_no_for_an_answer(root: Path, embedded: Any, run_algo: Algo) -> None:
-    import pexpect
-
-    embedded.mkdir("c")
-    for answer, code, exists in [("n", ExitCode.INTERRUPTED, True), ("y", ExitCode.OK, False)]:
-        child = pexpect.spawn(
-            sys.executable, ["-m", "algo_core", "local", "reset"], env=dict(os.environ), encoding="utf-8", timeout=60
-        )
-        child.expect(r"Delete all data, algorithms and keys in .*\?")
-        child.sendline(answer)
-        child.expect(pexpect.EOF)
-        child.close()
-        assert (child.exitstatus, root.exists()) == (code, exists)
-
-
-def test_doctor_finds_the_platform(run_algo: Algo, root: Path) -> None:
-    assert check_state() == (True, f"not used yet (its directory will be {root})")
-    assert not root.exists()
-    run_algo("local", "status")
-    assert f"1 algorithms, 0 collections in {root}" in run_algo("doctor").stdout
-    (root / "platform.sqlite3").write_bytes(b"broken" * 1000)
-    for name in ("platform.sqlite3-wal", "platform.sqlite3-shm"):
-        (root / name).unlink(missing_ok=True)
-    assert "is not the embedded platform's database" in run_algo("doctor").stdout
 
 
 def test_without_any_configuration_algo_is_at_home_on_the_embedded_platform(run_algo: Algo) -> None:

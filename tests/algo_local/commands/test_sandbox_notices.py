@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ from support.programs import needs
 from support.serving import Served, algo
 
 from algo_core.errors import ExitCode
+from algo_local.opening import open_platform
+from algo_local.state import State
 
 CHECK = "sandbox for algorithms: "
 
@@ -103,9 +106,8 @@ def test_network_access_is_published_kept_and_changed(tmp_path: Path) -> None:
         assert done.returncode == ExitCode.OK, done.stderr
 
     def access() -> str:
-        from algo_local.platform import Platform
-
-        algorithm = Platform(Path(os.environ["ALGO_LOCAL_ROOT"])).registry.algorithm("acme", "Quiet")
+        with contextlib.closing(open_platform(State.of())) as platform:
+            algorithm = platform.registry.algorithm("acme", "Quiet")
         assert algorithm is not None
         return algorithm.network_access
 

@@ -1,0 +1,61 @@
+"""What `algo local reset` and `algo doctor` do with a state that is all in one directory."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from algo_core.errors import ExitCode
+from algo_local.checks import check_state
+
+Algo = Callable[..., "subprocess.CompletedProcess[str]"]
+
+ONLY_ON_SQLITE = True
+
+
+def test_reset_asks_and_deletes_nothing_that_is_not_the_platforms(run_algo: Algo, root: Path, embedded: Any) -> None:
+    embedded.mkdir("c")
+    embedded.put(".my/c/f")
+    (root / "mine").write_text("kept")
+    done = run_algo("local", "reset")
+    assert done.returncode == ExitCode.USAGE
+    assert "--yes" in done.stderr
+    assert embedded("GET", "data/.my/c/f").content == b"content"
+    done = run_algo("local", "reset", "--yes")
+    assert (done.returncode, done.stdout) == (ExitCode.OK, "")
+    assert [path.name for path in root.iterdir()] == ["mine"]
+    (root / "mine").unlink()
+    assert run_algo("local", "status").returncode == ExitCode.OK
+    run_algo("local", "reset", "--yes")
+    assert not root.exists()
+    assert run_algo("local", "reset", "--yes").returncode == ExitCode.NOT_FOUND
+
+
+def test_reset_at_a_terminal_takes_no_for_an_answer(root: Path, embedded: Any, run_algo: Algo) -> None:
+    import pexpect
+
+    embedded.mkdir("c")
+    for answer, code, exists in [("n", ExitCode.INTERRUPTED, True), ("y", ExitCode.OK, False)]:
+        child = pexpect.spawn(
+            sys.executable, ["-m", "algo_core", "local", "reset"], env=dict(os.environ), encoding="utf-8", timeout=60
+        )
+        child.expect(r"Delete all data, algorithms and keys in .*\?")
+        child.sendline(answer)
+        child.expect(pexpect.EOF)
+        child.close()
+        assert (child.exitstatus, root.exists()) == (code, exists)
+
+
+def test_doctor_finds_the_platform(run_algo: Algo, root: Path) -> None:
+    assert check_state() == (True, f"not used yet (its directory will be {root})")
+    assert not root.exists()
+    run_algo("local", "status")
+    assert f"1 algorithms, 0 collections in {root}" in run_algo("doctor").stdout
+    (root / "platform.sqlite3").write_bytes(b"broken" * 1000)
+    for name in ("platform.sqlite3-wal", "platform.sqlite3-shm"):
+        (root / name).unlink(missing_ok=True)
+    assert "is not the embedded platform's database" in run_algo("doctor").stdout
