@@ -142,8 +142,11 @@ def test_a_machine_is_killed_during_pushes(
             last = STARTING + 1 + int((number + chance.random()) * events / kills)
             is_killed, is_pushed = push_to_doomed(doomed, words, author, key, last)
             killed += is_killed
+            found = check((one, two), algorithm, {new} if is_pushed else {old, new})
+            one.pending_builds.begin_all()
+            one.wait_for_background()
+            assert one.registry.build(algorithm, found), f"what was pushed is not built: killed at {last}"
             assert all(build.status != IN_PROGRESS for build in one.builds.of(algorithm))
-            check((one, two), algorithm, {new} if is_pushed else {old, new})
             old = author.commit()
             pushed = author.push(remote)
             assert pushed.returncode == 0, (last, pushed.stderr)
