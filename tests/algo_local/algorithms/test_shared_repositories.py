@@ -38,8 +38,8 @@ from algo_local.platform import Platform
 from algo_local.pruning import Pruning
 from algo_local.refusals import Missing, StorageUnavailable
 from algo_local.retirement import delete_algorithm
-from algo_local.serving.listener import listen
-from algo_local.serving.server import Server
+from algo_local.serving.http.listener import listen
+from algo_local.serving.http.server import Server
 from algo_local.web.app import Application
 
 
