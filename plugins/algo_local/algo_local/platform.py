@@ -345,7 +345,12 @@ class Platform:
         """Builds what pushes have asked for."""
         from algo_local.algorithms.pending_builds import PendingBuilds
 
-        return PendingBuilds(self)
+        def forward(algorithm: str) -> bool:
+            if self.forwarding:
+                self.forwarding.build(algorithm)
+            return self.forwarding is not None
+
+        return PendingBuilds(self.registry, self.builds, lambda: self.compiler, self.in_background, forward)
 
     @_Part
     def executor(self) -> Executor:
