@@ -1,4 +1,4 @@
-"""What a process sets for itself before it serves, and before its first thread begins."""
+"""Prepares a process for serving, before its first thread starts: imports, descriptors, and one heap."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _HEAPS = 2
 
 
 def prepare_process() -> None:
-    """Fit this process, and those that it forks, to serve many connections for a long time."""
+    """Prepare this process, and its forks, to serve many connections for a long time."""
     # Modules are imported when first needed: on a disk that is full by then, Python leaves truncated bytecode behind.
     sys.dont_write_bytecode = True
     _raise_descriptor_limit()
