@@ -28,8 +28,8 @@ from algo_local.algorithms.registry import Algorithm
 from algo_local.data.shared_repositories import REPOSITORIES
 from algo_local.opening import open_platform
 from algo_local.platform import Platform
-from algo_local.serving.listener import listen
-from algo_local.serving.server import Server
+from algo_local.serving.http.listener import listen
+from algo_local.serving.http.server import Server
 from algo_local.state import State
 from algo_local.web.app import Application
 
