@@ -47,6 +47,10 @@ class PendingBuilds:
     def request(self, algorithm: Algorithm, commit: str) -> None:
         """Have a commit built in the background. StorageUnavailable if that cannot be recorded."""
         self._builds.request(algorithm, commit)
+        self.start(algorithm)
+
+    def start(self, algorithm: Algorithm) -> None:
+        """Have built what was requested of an algorithm, and forgotten what was not pushed after all."""
         if not self._forward(algorithm.id):
             self.begin(algorithm.id)
 

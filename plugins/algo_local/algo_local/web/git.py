@@ -135,7 +135,10 @@ def _serve(context: RequestContext, service: str, given: BinaryIO, made: io.File
             _handle(repository, service, given, made, is_question=True)
         return
 
+    asked: set[str] = set()
+
     def wanted(commit: str) -> None:
+        asked.add(commit)
         context.platform.builds.request(algorithm, commit)
 
     def receive(repository: Repo) -> str:
@@ -149,8 +152,12 @@ def _serve(context: RequestContext, service: str, given: BinaryIO, made: io.File
         _handle(repository, service, given, made, is_question=False)
         return received.commit
 
-    if commit := repositories.change(algorithm, receive):
-        context.platform.pending_builds.request(algorithm, commit)
+    try:
+        if commit := repositories.change(algorithm, receive):
+            context.platform.builds.request(algorithm, commit)  # who looked meanwhile has found no such commit
+    finally:
+        if asked:
+            context.platform.pending_builds.start(algorithm)
 
 
 def _handle(repository: Repo, service: str, given: BinaryIO, made: io.FileIO, *, is_question: bool) -> None:

@@ -10,4 +10,4 @@ down_revision = "0008"
 
 def upgrade() -> None:
     """Add the column."""
-    op.execute("ALTER TABLE builds ADD COLUMN attempts INTEGER")
+    op.execute("ALTER TABLE builds ADD COLUMN attempts BIGINT")
