@@ -24,7 +24,7 @@ ID = "00000000-0000-4000-8000-000000000000"
 
 
 @pytest.fixture
-def algorithm(platform: Platform) -> Algorithm:
+def alices_new(platform: Platform) -> Algorithm:
     platform.metadata.ensure_account("alice")
     return create(platform.registry, "alice", "New", {"source_visibility": "closed", "license": "apl"})
 
@@ -80,44 +80,44 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_a_build_that_was_left_ends(platform: Platform, algorithm: Algorithm, case: Case) -> None:
-    wanted = commit(platform, algorithm) if case.is_commit else NOWHERE
-    left(platform, algorithm, wanted, case.attempts, case.log, case.since)
+def test_a_build_that_was_left_ends(platform: Platform, alices_new: Algorithm, case: Case) -> None:
+    wanted = commit(platform, alices_new) if case.is_commit else NOWHERE
+    left(platform, alices_new, wanted, case.attempts, case.log, case.since)
     if case.is_looked_at:
-        platform.builds.of(algorithm)
+        platform.builds.of(alices_new)
     take_up(platform)
-    found = platform.builds._read(algorithm)
+    found = platform.builds._read(alices_new)
     assert states(found) == ([(ID, case.status)] if case.status else [])
     assert all(build.log.startswith(case.said) for build in found)
     take_up(platform)
-    assert platform.builds._read(algorithm) == found, "it has ended"
-    assert all(build.status != IN_PROGRESS for build in platform.builds.of(algorithm))
+    assert platform.builds._read(alices_new) == found, "it has ended"
+    assert all(build.status != IN_PROGRESS for build in platform.builds.of(alices_new))
 
 
-def test_what_was_built_by_other_means_is_not_built_again(platform: Platform, algorithm: Algorithm) -> None:
-    wanted = commit(platform, algorithm)
-    made = platform.compiler.compile(algorithm, wanted, is_trusted=True)
-    left(platform, algorithm, wanted, 0)
+def test_what_was_built_by_other_means_is_not_built_again(platform: Platform, alices_new: Algorithm) -> None:
+    wanted = commit(platform, alices_new)
+    made = platform.compiler.compile(alices_new, wanted, is_trusted=True)
+    left(platform, alices_new, wanted, 0)
     take_up(platform)
-    assert platform.builds.of(algorithm) == [made]
-    platform.builds.request(algorithm, wanted)
-    assert platform.builds.of(algorithm) == [made]
+    assert platform.builds.of(alices_new) == [made]
+    platform.builds.request(alices_new, wanted)
+    assert platform.builds.of(alices_new) == [made]
 
 
-def test_a_person_builds_what_was_requested_and_left(platform: Platform, algorithm: Algorithm) -> None:
-    wanted = commit(platform, algorithm)
-    platform.builds.request(algorithm, wanted)
-    platform.builds.request(algorithm, wanted)
-    (requested,) = platform.builds.of(algorithm)
-    made = platform.compiler.compile(algorithm, wanted, is_trusted=True)
+def test_a_person_builds_what_was_requested_and_left(platform: Platform, alices_new: Algorithm) -> None:
+    wanted = commit(platform, alices_new)
+    platform.builds.request(alices_new, wanted)
+    platform.builds.request(alices_new, wanted)
+    (requested,) = platform.builds.of(alices_new)
+    made = platform.compiler.compile(alices_new, wanted, is_trusted=True)
     assert states([made]) == [(requested.id, "succeeded")]
-    assert platform.builds.of(algorithm) == [made]
+    assert platform.builds.of(alices_new) == [made]
 
 
 def test_all_that_is_requested_at_once_is_built_one_after_the_other(
-    platform: Platform, algorithm: Algorithm, monkeypatch: pytest.MonkeyPatch
+    platform: Platform, alices_new: Algorithm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    commits = [commit(platform, algorithm, f"{CODE}# {number}\n") for number in range(6)]
+    commits = [commit(platform, alices_new, f"{CODE}# {number}\n") for number in range(6)]
     running: list[int] = []
     build = Builder.build
 
@@ -130,34 +130,34 @@ def test_all_that_is_requested_at_once_is_built_one_after_the_other(
             running.pop()
 
     monkeypatch.setattr(Builder, "build", alone)
-    threads = [threading.Thread(target=platform.pending_builds.request, args=(algorithm, each)) for each in commits]
+    threads = [threading.Thread(target=platform.pending_builds.request, args=(alices_new, each)) for each in commits]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     platform.wait_for_background()
-    found = platform.builds.of(algorithm)
+    found = platform.builds.of(alices_new)
     assert {build.commit for build in found} == set(commits)
     assert {build.status for build in found} == {"succeeded"}
 
 
 def test_a_build_that_fails_is_not_repeated_and_one_of_a_deleted_algorithm_is_gone(
-    platform: Platform, algorithm: Algorithm, monkeypatch: pytest.MonkeyPatch
+    platform: Platform, alices_new: Algorithm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    platform.pending_builds.request(algorithm, commit(platform, algorithm, "def apply(:"))
+    platform.pending_builds.request(alices_new, commit(platform, alices_new, "def apply(:"))
     platform.wait_for_background()
-    (failed,) = platform.builds.of(algorithm)
+    (failed,) = platform.builds.of(alices_new)
     assert failed.status == "failed"
     take_up(platform)
-    assert platform.builds.of(algorithm) == [failed]
+    assert platform.builds.of(alices_new) == [failed]
     build = Builder.build
 
     def deleting(self: Builder, *given: Any, **options: Any) -> Any:
-        delete_algorithm(platform, algorithm, by="alice")
+        delete_algorithm(platform, alices_new, by="alice")
         return build(self, *given, **options)
 
     monkeypatch.setattr(Builder, "build", deleting)
-    platform.pending_builds.request(algorithm, commit(platform, algorithm))
+    platform.pending_builds.request(alices_new, commit(platform, alices_new))
     platform.wait_for_background()
     assert platform.builds.waiting() == []
 
