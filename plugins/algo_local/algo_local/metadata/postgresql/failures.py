@@ -10,7 +10,7 @@ from psycopg import errors
 
 from algo_core.errors import ConfigError, ExitCode
 from algo_local.metadata.database import BUSY_SECONDS, IntegrityError
-from algo_local.refusals import StorageFull, StorageUnavailable
+from algo_local.refusals import CommitUnknown, StorageFull, StorageUnavailable
 from algo_local.state import METADATA_VARIABLE, place
 
 _REFUSED = re.compile(
@@ -49,6 +49,21 @@ def conninfo(url: str) -> dict[str, Any]:
             "It has the form postgresql://USER@HOST:PORT/DATABASE, with libpq's parameters behind a question mark",
         ) from None
     return {"connect_timeout": 10, "application_name": "algo-local", **found}
+
+
+class ServerLost(CommitUnknown):
+    """The database server went away while a transaction was committed."""
+
+    exit_code = ExitCode.NETWORK
+    retry_after = 1.0
+
+
+def commit_unknown(url: str) -> ServerLost:
+    """A commit whose answer was lost, and could not be looked up."""
+    return ServerLost(
+        f"The database at {place(url)} went away while a change was committed; whether it was is not known",
+        "Look whether it was done once the server answers again, and try again if it was not",
+    )
 
 
 def connection_failure(error: psycopg.Error, url: str) -> Exception:
