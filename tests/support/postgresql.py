@@ -187,7 +187,7 @@ class PostgresqlServer:
         """Empty a database for the next test, whatever is still connected to it."""
         with self.administration(database_of(url)) as connection:
             connection.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"  # it may hold rows until it has ended
                 " WHERE datname = current_database() AND pid != pg_backend_pid()"
             )
             connection.execute(_EMPTY)

@@ -18,6 +18,11 @@ _REFUSED = re.compile(
 )
 """The server was reached and refuses for a reason that time does not change: a password, a name, its rules."""
 
+_STANDBY = re.compile(r"session is read-only|server is in hot standby mode")
+"""libpq found servers, but none as `target_session_attrs` of the URL wants it."""
+
+_WRITABLE = "Name the primary server, or all of them with ?target_session_attrs=read-write behind their database"
+
 _FULL = (errors.DiskFull, errors.OutOfMemory)
 
 
@@ -80,6 +85,8 @@ def connection_failure(error: psycopg.Error, url: str) -> Exception:
 
 def unavailable(error: psycopg.Error, url: str) -> ServerUnavailable:
     """A connection that cannot be made now."""
+    if _STANDBY.search(text := _first_line(error)):
+        return ServerUnavailable(f"No server of the database at {place(url)} can be written to: {text}", _WRITABLE)
     return ServerUnavailable(
         f"The database at {place(url)} cannot be reached: {_first_line(error)}",
         "Check that the server is running, has connections left, and that its address is right",
@@ -106,7 +113,7 @@ def meaning(error: psycopg.Error, url: str) -> Exception:
     if isinstance(error, errors.ReadOnlySqlTransaction):
         return ServerUnavailable(
             f"The database at {place(url)} cannot be written to: {text}",
-            "Name the primary server, or all of them with ?target_session_attrs=read-write behind their database",
+            _WRITABLE,
         )
     if isinstance(error, (errors.UndefinedFile, errors.FeatureNotSupported)):
         return ConfigError(
