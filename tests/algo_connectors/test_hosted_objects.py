@@ -14,10 +14,10 @@ from support.stores import Store
 
 from algo_core.errors import ConfigError
 from algo_core.storage.contract import Storage
-from algo_local.data import store as store_module
+from algo_local.data import store_objects as store_module
 from algo_local.data.contract import LARGE, get, put
 from algo_local.data.incoming import Incoming
-from algo_local.data.store import StoreObjects
+from algo_local.data.store_objects import StoreObjects
 from algo_local.refusals import StorageUnavailable
 from algo_local.testing import ObjectsContract
 
