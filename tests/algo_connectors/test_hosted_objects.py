@@ -136,7 +136,7 @@ def test_what_was_written_after_a_deletion_began_stays(
     put(objects, directory, "after", b"x")
     modified = store_module.modified_at
     monkeypatch.setattr(
-        store_module, "_modified", lambda entry: modified(entry) + (entry.name == "after") * 2
+        store_module, "modified_at", lambda entry: modified(entry) + (entry.name == "after") * 2
     )  # stores tell whole seconds
     assert objects.remove_leftover(noted)
     assert objects.names(directory) == ["after"]
