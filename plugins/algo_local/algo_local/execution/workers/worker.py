@@ -225,11 +225,13 @@ class Workers:
         depth: int = 0,
         *,
         on_load: Callable[[], None] = lambda: None,
+        on_wait: Callable[[str], None] = lambda reason: None,
     ) -> Worker:
         """Start a worker, whose first call loads the algorithm, or take one from the keeper.
 
         `label` is the build's name for people; `depth` is the level of the call that it is started for, unused on one
-        machine; `on_load` is called before waiting for an algorithm to load.
+        machine; `on_load` is called before waiting for an algorithm to load; `on_wait` is called with the reason while
+        no node of a cluster has room, which never happens on one machine.
 
         Raises:
             AlgoError: if the build was modified, or a setting is invalid.

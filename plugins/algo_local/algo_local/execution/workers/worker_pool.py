@@ -65,6 +65,8 @@ class WorkerPool:
         self._starting = 0
         self._crashes = Crashes()
         self._short: set[str] = set()
+        self._unplaced: dict[Hashable, str] = {}
+        """By build, why its starting workers have no place yet: the failure of calls whose time is over before."""
         self._callers: OrderedDict[Hashable, str] = OrderedDict()
         self._factory = workers
         self._janitor: threading.Thread | None = None
@@ -101,7 +103,7 @@ class WorkerPool:
         finally:
             with self._lock:
                 if not call.is_decided:
-                    self._decide(call, Failure(CANNOT_RUN, "TimeoutError"))
+                    self._decide(call, Failure(self._unplaced.get(call.key) or CANNOT_RUN, "TimeoutError"))
             if call.worker and sys.exc_info()[0]:  # interrupted just as the call got its worker
                 self._release(call, call.worker, 0.0, None)
         return call.failure
@@ -204,7 +206,9 @@ class WorkerPool:
             with self._lock:
                 self._serving[token] = call.context  # the algorithm may call the platform while it loads
             worker = self._workers().start(
-                call.build, call.account, token, call.label, call.depth, on_load=lambda: self._loading_takes_long(start)
+                *(call.build, call.account, token, call.label, call.depth),
+                on_load=lambda: self._loading_takes_long(start),
+                on_wait=lambda reason: self._note_place(call.key, reason),
             )
         except (OSError, AlgoError) as error:
             failure = Failure(start_failure(call.build, error), "SystemError")
@@ -245,12 +249,9 @@ class WorkerPool:
         failure: Failure | None = _CANNOT_START
         try:
             worker = self._workers().start(
-                call.build,
-                call.account,
-                new_token(),
-                call.label,
-                call.depth,
+                *(call.build, call.account, new_token(), call.label, call.depth),
                 on_load=lambda: self._loading_takes_long(start),
+                on_wait=lambda reason: self._note_place(call.key, reason),
             )
             failure = self._load(worker, start)
             if failure:
@@ -293,9 +294,18 @@ class WorkerPool:
             starts = self._plan()
         self._launch(starts)
 
+    def _note_place(self, key: Hashable, unplaced: str) -> None:
+        """Note why a worker of a build has no place yet; empty if it has one."""
+        with self._lock:
+            if unplaced:
+                self._unplaced[key] = unplaced
+            else:
+                self._unplaced.pop(key, None)
+
     def _register(self, start: Start[Worker], worker: Worker | None) -> Worker | None:
         """Register the result of a start; returns the worker if the pool was closed meanwhile. The lock is held."""
         self._starting -= 1
+        self._unplaced.pop(start.ticket.key, None)
         self._none_starts.notify_all()
         wanted = None if self._closed else worker
         self._scheduler.started(start, wanted, time.monotonic())
