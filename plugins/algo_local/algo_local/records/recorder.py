@@ -22,7 +22,8 @@ from algo_local.records.live_call import INSIGHT_BYTES, HostedCall, Input, KeyTa
 from algo_local.records.presence import Presence
 from algo_local.records.record import FULL, LOST, NONE, Answer, Content, Record, digest_of
 from algo_local.records.record_queries import RecordQueries
-from algo_local.refusals import StorageUnavailable, storage_error
+from algo_local.records.unsettled import Unsettled
+from algo_local.refusals import CommitUnknown, StorageUnavailable, storage_error
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,6 +62,7 @@ class Recorder(RecordQueries):
         """Called with a text when records cannot be written, and when they can be again."""
         found = presence or Presence(root)
         super().__init__(database, Journal(database, found.hold, lambda text: self.tell(text)), found)
+        self._unsettled = Unsettled(self._journal)
         self._hosted: dict[str, HostedCall] = {}
         self._busy = threading.Event()
         self._clock: threading.Thread | None = None
@@ -128,10 +130,14 @@ class Recorder(RecordQueries):
 
         taken: Record | None
         try:
+            if self._unsettled:
+                self._unsettled.settle()
             taken = self._journal.change(claim, to_disk=record.is_void)
-        except StorageUnavailable:
+        except StorageUnavailable as error:
+            if isinstance(error, CommitUnknown):
+                self._take_back(lambda rows: table.withdraw(rows, record.id))
             taken, is_taken = self._journal.read(answered)
-            if not taken or not is_taken:
+            if not taken or not is_taken or taken.id == record.id:
                 raise
             raise KeyTaken(taken) from None  # the answer on record needs no write
         if taken and self._is_dead(taken):
@@ -187,8 +193,14 @@ class Recorder(RecordQueries):
         Raises:
             StorageUnavailable: if this cannot be written.
         """
-        identifiers = [record.id for record in records]
-        taken = self._journal.change(lambda rows: table.take_over(rows, identifiers, self._presence.name))
+        identifiers, name = [record.id for record in records], self._presence.name
+        if self._unsettled:
+            self._unsettled.settle()  # before the same calls are taken over again
+        try:
+            taken = self._journal.change(lambda rows: table.take_over(rows, identifiers, name))
+        except CommitUnknown:
+            self._take_back(lambda rows: table.give_back(rows, identifiers, name))
+            raise
         lives = [LiveCall(self, record, FULL) for record in records if record.id in taken]
         with self._lock:
             for live in lives:
@@ -322,6 +334,11 @@ class Recorder(RecordQueries):
 
     # The writing thread
 
+    def _take_back(self, undo: table.Change) -> None:
+        """Have a change undone of which nobody knows whether it was committed."""
+        self._unsettled.add(undo)
+        self._tick()
+
     def _tick(self) -> None:
         """Wake the writing thread, which sleeps while there is nothing to write."""
         if self._busy.is_set() and self._clock and self._clock.is_alive():
@@ -344,12 +361,15 @@ class Recorder(RecordQueries):
                     self._busy.clear()
             with contextlib.suppress(AlgoError):
                 self._do_rounds(is_idle=is_idle)
-            if not self._journal.waiting:  # rows that could not be written are tried again without new calls
+            # Rows that could not be written are tried again without new calls.
+            if not self._journal.waiting and not self._unsettled:
                 self._busy.wait()
 
     def _do_rounds(self, *, is_idle: bool) -> None:
         self._refresh()
         self._journal.flush()
+        if self._unsettled:
+            self._unsettled.settle()
         if not is_idle:
             name = self._presence.name
             for identifier in self._journal.read(lambda rows: table.to_cancel(rows, name)):
