@@ -32,7 +32,7 @@ from algo_local.data import shared_repositories
 from algo_local.data.contract import put
 from algo_local.data.incoming import Incoming
 from algo_local.data.shared_repositories import REPOSITORIES, SharedRepositories
-from algo_local.data.store import StoreObjects
+from algo_local.data.store_objects import StoreObjects
 from algo_local.metadata.write_stop import allow_writes, stop_writes
 from algo_local.platform import Platform
 from algo_local.pruning import Pruning
