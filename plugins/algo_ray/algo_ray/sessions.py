@@ -14,12 +14,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from algo_ray.frames import Channel
-from algo_ray.lines import PROVE_SECONDS, prove
+from algo_ray.lines import PROVE_SECONDS, family_of, prove
 from algo_ray.packing import Need
 from algo_ray.seats import Placed, Seats, Unplaced, reason_of
 
 if TYPE_CHECKING:
-    from algo_ray.driver import Archives
+    from algo_ray.archives import Archives
 
 PATIENCE = "ALGO_RAY_START_SECONDS"
 """The variable that says how many seconds a node may take to start a worker, what it unpacks for that included."""
@@ -69,7 +69,7 @@ class Session:
         _, need, account, token, label, platform, resources, nested, key = message
         while True:
             try:
-                placed = self._seats.take(resources, nested=nested, on_wait=lambda: self._goes_on(is_placed=False))
+                placed = self._seats.take(resources, nested=nested, on_wait=self._goes_on)
             except Unplaced as error:
                 self._channel.send("refused", str(error), "Add nodes, or have the algorithm ask for less")
                 return False
@@ -83,7 +83,7 @@ class Session:
                     began = placed.handle.begin.remote(*given)
                     end = time.monotonic() + self._patience
                     while not ray.wait([began], timeout=0.25)[0]:
-                        if not self._goes_on(is_placed=True):
+                        if not self._goes_on():
                             self._seats.drop(placed)
                             return False
                         if time.monotonic() >= end:
@@ -114,10 +114,10 @@ class Session:
             placed.watch(self._died)
             return True
 
-    def _goes_on(self, *, is_placed: bool) -> bool:
-        """Tell the platform that this takes a while; whether it still wants it."""
+    def _goes_on(self, unplaced: str = "") -> bool:
+        """Tell the platform that this takes a while, and why it has no node yet; whether it still wants it."""
         try:
-            self._channel.send("waiting", is_placed)
+            self._channel.send("waiting", unplaced)
         except OSError:
             return False
         return True
@@ -155,11 +155,6 @@ class Session:
                 self._seats.give_back(placed)
         else:
             self._seats.drop(placed)
-
-
-def family_of(address: str) -> socket.AddressFamily:
-    """The kind of an address: IPv4 or IPv6."""
-    return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
 def _accepted(listener: socket.socket, key: bytes) -> socket.socket | None:

@@ -69,7 +69,9 @@ def complete_executors(ctx: click.Context, param: click.Parameter, incomplete: s
 @click.option(
     "--tls-key", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Key of the certificate (PEM file)."
 )
-@click.option("--insecure-http", is_flag=True, help="Allow other machines to connect without TLS.")
+@click.option(
+    "--insecure-http", is_flag=True, help="Allow other machines, nodes of a cluster as well, to connect without TLS."
+)
 @click.option(
     "--engine",
     metavar="NAME",
@@ -148,6 +150,8 @@ def serve(
         if engine != "ray":
             raise UsageError("--ray-address is of --engine ray", "Add --engine ray, or leave out --ray-address")
         os.environ["ALGO_RAY_ADDRESS"] = ray_address  # as for processes that this one starts
+    if insecure_http:
+        os.environ["ALGO_RAY_INSECURE"] = "1"
     _check_settings()
     if engine is None:
         _check_sandbox(app, is_local=bool(_LOOPBACK.fullmatch(host)))
@@ -155,7 +159,7 @@ def serve(
     from algo_local.execution.factories import executor_opener
     from algo_local.opening import open_platform
     from algo_local.serving.call_log import CallLog
-    from algo_local.serving.process import prepare_process
+    from algo_local.serving.processes.process_setup import prepare_process
     from algo_local.serving.request_log import RequestLog
     from algo_local.serving.serve import serve_in_processes, serve_until_signal
     from algo_local.workers import review_and_prepare
