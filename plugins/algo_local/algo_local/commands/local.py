@@ -202,7 +202,7 @@ def _check_settings() -> None:
     """Refuse variables that mean nothing before anybody connects."""
     from algo_local.execution.limits import Limits
     from algo_local.execution.scaling import Scaling
-    from algo_local.serving.heartbeat import hang_seconds
+    from algo_local.serving.processes.heartbeat import hang_seconds
 
     Limits.of()
     Scaling.of()
