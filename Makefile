@@ -107,7 +107,7 @@ benchmarks-calls: $(READY) ## Measure calls: the record, concurrency, fairness, 
 	$(BIN)/python benchmarks/calls.py
 
 benchmarks-capacity: $(CLUSTER)/.ready ## Measure what each layer costs a call, and simulate deployments of up to a thousand nodes with that
-	$(CLUSTER)/bin/python benchmarks/capacity.py --measure
+	PATH="$(abspath $(BIN)):$$PATH" $(CLUSTER)/bin/python benchmarks/capacity.py --measure
 
 benchmarks-cluster: $(CLUSTER)/.ready ## Measure Ray, several front ends and a million records, or FIGURES=nodes (12 minutes)
 	$(CLUSTER)/bin/python benchmarks/cluster.py $(FIGURES)

@@ -114,8 +114,8 @@ def shares(root: Path, total: float, beside: float) -> dict[str, float]:
     itself costs is taken to be spread evenly over what the application does.
     """
     from algo_local.opening import open_platform
-    from algo_local.serving.listener import listen
-    from algo_local.serving.server import Server
+    from algo_local.serving.http.listener import listen
+    from algo_local.serving.http.server import Server
     from algo_local.web.app import Application
 
     source = root / "Echo" / "src"
@@ -154,7 +154,7 @@ class _Served:
         self.seconds = 0.0
 
     def __enter__(self) -> None:
-        from algo_local.serving.connection import Connection
+        from algo_local.serving.http.connection import Connection
 
         self._serve = serve = Connection.serve
 
@@ -168,7 +168,7 @@ class _Served:
         Connection.serve = timed  # type: ignore[method-assign]
 
     def __exit__(self, *_: object) -> None:
-        from algo_local.serving.connection import Connection
+        from algo_local.serving.http.connection import Connection
 
         Connection.serve = self._serve  # type: ignore[method-assign]
 

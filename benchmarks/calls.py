@@ -39,8 +39,8 @@ from algo_local.execution.scaling import Scaling
 from algo_local.execution.workers.local_pool import LocalPool
 from algo_local.opening import open_platform
 from algo_local.platform import Platform
-from algo_local.serving.listener import listen
-from algo_local.serving.server import Server
+from algo_local.serving.http.listener import listen
+from algo_local.serving.http.server import Server
 from algo_local.web.app import Application
 
 SLEEP = 0.2

@@ -91,7 +91,7 @@ def measured() -> tuple[Found, list[dict[str, Any]], list[str]]:
                 longer(base / "ray", base / "local"), "what Ray's placement adds to a call, on loopback"
             )
         else:
-            missing.append("remote: make benchmarks-capacity runs it where Ray is installed")
+            missing.append("remote: pip install 'algo-local[ray]'")
     return costs, steps, missing
 
 
@@ -265,8 +265,8 @@ def _calls(side: Side) -> Found:
     data = [connection.request("PUT", path, SMALL), connection.request("GET", path)]
     for _ in range(ROUNDS):
         before = side.processor_seconds(), clock(workers), time.process_time()
-        rate = drive([side], call(side, "Echo"), IN_FLIGHT, SECONDS)
-        calls = rate * SECONDS
+        with _on_one_processor(side.processes):
+            calls = drive([side], call(side, "Echo"), IN_FLIGHT, SECONDS) * SECONDS
         for name, began, ended in zip(
             ("front_end", "runner", "client"),
             before,
@@ -279,12 +279,30 @@ def _calls(side: Side) -> Found:
             connection.exchange(data[number % 2])
         taken["data_request"].append((side.processor_seconds() - began) / CALLS)
     sources = {
-        "front_end": "processor time of the served process for a warm call of eight under way, the record included",
+        "front_end": "time of one processor for a warm call of eight under way in the served process, with its record",
         "runner": "processor time of workers for a call of a function that returns its input",
         "client": "processor time of the benchmark's own client for a call",
         "data_request": "processor time of the served process for a PUT or GET of 4 KiB",
     }
     return {name: _cost(median(values), sources[name]) for name, values in taken.items()}
+
+
+@contextlib.contextmanager
+def _on_one_processor(processes: Sequence[int]) -> Iterator[None]:
+    """Keep processes on one processor, where their threads do not use up another one in taking turns."""
+    processors = os.sched_getaffinity(0)
+
+    def keep(to: set[int]) -> None:
+        for process in processes:
+            for thread in os.listdir(f"/proc/{process}/task"):
+                with contextlib.suppress(ProcessLookupError):
+                    os.sched_setaffinity(int(thread), to)
+
+    keep({min(processors)})
+    try:
+        yield
+    finally:
+        keep(processors)
 
 
 def _alone(sides: Sequence[Side], request: bytes, in_flight: int, seconds: float) -> tuple[float, float]:

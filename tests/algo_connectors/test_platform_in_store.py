@@ -32,8 +32,8 @@ from algo_local.data.opening import EXTRA, open_store
 from algo_local.maintenance import delete_everything
 from algo_local.opening import open_platform
 from algo_local.platform import Platform
-from algo_local.serving.listener import listen
-from algo_local.serving.server import Server
+from algo_local.serving.http.listener import listen
+from algo_local.serving.http.server import Server
 from algo_local.state import State
 from algo_local.web.app import Application
 

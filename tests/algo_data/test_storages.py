@@ -23,8 +23,8 @@ from algo_core.testing.storage import StorageContract
 from algo_data.hosted.storage import HostedStorage
 from algo_data.local.storage import LocalStorage
 from algo_local.platform import Platform
-from algo_local.serving.listener import listen
-from algo_local.serving.server import Server
+from algo_local.serving.http.listener import listen
+from algo_local.serving.http.server import Server
 from algo_local.web.app import Application
 from algo_local.web.transport import EmbeddedTransport
 

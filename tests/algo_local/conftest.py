@@ -16,8 +16,8 @@ from support.serving import Served
 
 from algo_local.opening import open_platform
 from algo_local.platform import Platform
-from algo_local.serving.listener import listen
-from algo_local.serving.server import Server
+from algo_local.serving.http.listener import listen
+from algo_local.serving.http.server import Server
 from algo_local.state import State
 from algo_local.web.app import Application
 

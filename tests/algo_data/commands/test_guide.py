@@ -11,8 +11,8 @@ import pytest
 from algo_core.errors import ExitCode
 from algo_core.testing import Home
 from algo_local.platform import Platform
-from algo_local.serving.listener import listen
-from algo_local.serving.server import Server
+from algo_local.serving.http.listener import listen
+from algo_local.serving.http.server import Server
 from algo_local.web.app import Application
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from algo_local.serving import balance
-from algo_local.serving.balance import LEFT_SECONDS, Balance
+from algo_local.serving.http import connection_balance as balance
+from algo_local.serving.http.connection_balance import LEFT_SECONDS, ConnectionBalance
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ from algo_local.serving.balance import LEFT_SECONDS, Balance
     ],
 )
 def test_those_accept_that_have_the_fewest(counts: tuple[int | None, ...], accept: tuple[bool | None, ...]) -> None:
-    shared = Balance(len(counts))
+    shared = ConnectionBalance(len(counts))
     shares = [None if count is None else shared.share(number) for number, count in enumerate(counts)]
     for share, count in zip(shares, counts, strict=True):
         if share and count is not None:
@@ -31,7 +31,7 @@ def test_those_accept_that_have_the_fewest(counts: tuple[int | None, ...], accep
 def test_one_that_died_or_hangs_keeps_no_connection_from_being_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
     monkeypatch.setattr(balance.time, "monotonic", lambda: now)
-    shared = Balance(2)
+    shared = ConnectionBalance(2)
     busy, other = shared.share(0), shared.share(1)
     busy.note(3)
     assert not busy.accepts()

@@ -18,8 +18,8 @@ from algo_local.data.digests import SETTLED_SECONDS
 from algo_local.execution.workers import process, process_tree
 from algo_local.opening import open_platform
 from algo_local.platform import Platform
-from algo_local.serving.connection import Connection, Fate, Service
-from algo_local.serving.limits import ConnectionLimits
+from algo_local.serving.http.connection import Connection, Fate, Service
+from algo_local.serving.http.connection_limits import ConnectionLimits
 from algo_local.state import State
 from algo_local.web.app import Application
 

@@ -22,9 +22,9 @@ from support.wire import Answer, answers, connect, exchange
 
 from algo_local.callers import Caller
 from algo_local.platform import Platform
-from algo_local.serving.head import BadRequest, Head, parse_head
-from algo_local.serving.listener import listen
-from algo_local.serving.server import Server
+from algo_local.serving.http.head import BadRequest, Head, parse_head
+from algo_local.serving.http.listener import listen
+from algo_local.serving.http.server import Server
 from algo_local.web.app import Application, error_response
 from algo_local.web.http import ApiError, Request, Response
 

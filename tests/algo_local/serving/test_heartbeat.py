@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from algo_core.errors import ConfigError
-from algo_local.serving import heartbeat
-from algo_local.serving.heartbeat import Heartbeat, hang_seconds
+from algo_local.serving.processes import heartbeat
+from algo_local.serving.processes.heartbeat import Heartbeat, hang_seconds
 
 
 def test_a_pause_of_the_parent_is_one_beat_however_long(monkeypatch: pytest.MonkeyPatch) -> None:

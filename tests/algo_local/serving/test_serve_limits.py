@@ -18,13 +18,13 @@ from support.sandbox import wait_until
 from support.wire import PATIENCE, Answer, answers, connect
 
 from algo_core.errors import UsageError
-from algo_local.serving import server as serving
-from algo_local.serving.limits import ConnectionLimits, limits_for_process
-from algo_local.serving.listener import listen
+from algo_local.serving.http import acceptor
+from algo_local.serving.http.connection_limits import ConnectionLimits, limits_for_process
+from algo_local.serving.http.listener import listen
+from algo_local.serving.http.server import Server
+from algo_local.serving.http.socket_timeouts import STAY_SECONDS
+from algo_local.serving.http.waiting_connections import State
 from algo_local.serving.log import BURST, LINE_CHARACTERS, Log
-from algo_local.serving.patience import STAY_SECONDS
-from algo_local.serving.server import Server
-from algo_local.serving.waiting import State
 from algo_local.web.app import error_response
 from algo_local.web.http import ApiError, FileBody, Request, Response
 
@@ -207,9 +207,9 @@ def test_a_new_connection_waits_for_room_and_is_refused_if_none_comes(make_serve
     answer = refused.answer()
     assert (answer.status, answer.headers["retry-after"], answer.ends) == (503, "1", True)
     assert refused.ended()
-    many = [here.client().send(GET % b"wait") for _ in range(3 * serving.REFUSALS)]
-    assert {client.answer().status for client in many[-serving.REFUSALS :]} == {503}
-    assert len(here.server._connections) <= 4 + serving.REFUSALS
+    many = [here.client().send(GET % b"wait") for _ in range(3 * acceptor.REFUSALS)]
+    assert {client.answer().status for client in many[-acceptor.REFUSALS :]} == {503}
+    assert len(here.server._connections) <= 4 + acceptor.REFUSALS
     assert len(here.server._busy) == 4
     for client in many:
         client.close()
@@ -223,7 +223,7 @@ def test_a_new_connection_waits_for_room_and_is_refused_if_none_comes(make_serve
 def test_a_new_connection_is_served_when_room_comes_in_time(
     make_server: Callable[..., Place], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(serving, "FULL_SECONDS", PATIENCE)
+    monkeypatch.setattr(acceptor, "FULL_SECONDS", PATIENCE)
     here = make_server(connections=2)
     busy = [here.client().send(GET % b"wait") for _ in range(2)]
     for _ in busy:

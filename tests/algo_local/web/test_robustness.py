@@ -88,8 +88,8 @@ def test_code_of_a_plugin_that_exits_gets_an_answer_when_served(platform: Any, e
     def exit_(request: Request) -> None:
         raise error
 
-    served = Application(platform, on_failure=failures.append, beside=exit_)
+    served = Application(platform, on_failure=failures.append, interceptor=exit_)
     assert served.answer(Request("GET", "/v1/x", {}, io.BytesIO(b""), 0)).status == 500
     assert type(error).__name__ in failures[0]
     with pytest.raises(type(error)):
-        Application(platform, trusted=True, beside=exit_).answer(Request("GET", "/v1/x", {}, io.BytesIO(b""), 0))
+        Application(platform, trusted=True, interceptor=exit_).answer(Request("GET", "/v1/x", {}, io.BytesIO(b""), 0))

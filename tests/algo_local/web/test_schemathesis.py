@@ -11,8 +11,8 @@ import pytest
 from support.world import World
 
 from algo_core.errors import ExitCode
-from algo_local.serving.listener import listen
-from algo_local.serving.server import Server
+from algo_local.serving.http.listener import listen
+from algo_local.serving.http.server import Server
 
 CHECKS = "not_a_server_error,response_schema_conformance,content_type_conformance,status_code_conformance"
 

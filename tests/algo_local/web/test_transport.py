@@ -65,7 +65,7 @@ def test_a_call_on_an_existing_platform_needs_neither_server_nor_builder(root: P
         request = Request("POST", "local:/v1/algo/demo/Hello", {"Content-Type": "text/plain"}, BytesBody(b"HAL 9000"))
         print(transport.send(request).json()["result"])
         unwanted = {"requests", "urllib3", "email", "ssl", "http.client", "platformdirs", "algo_local.web.wsgi",
-                    "algo_local.algorithms.builder", "algo_local.serving.server"}
+                    "algo_local.algorithms.builder", "algo_local.serving.http.server"}
         print(sorted(unwanted & set(sys.modules)))
     """
     run_python(script)

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from algo_core.files import replacing
 from algo_core.locks import locked
@@ -48,23 +48,36 @@ _TRIES = 100
 _T = TypeVar("_T")
 
 
+class Copy(NamedTuple):
+    """The repository of an algorithm on this machine, in the shared state `name`."""
+
+    name: str
+    path: Path
+
+
 class Shared(Protocol):
     """Where front ends on several machines find each other's repositories. All raise StorageUnavailable."""
 
     def current(self, algorithm: str) -> str | None:
-        """The name of an algorithm's repository as it is now; None if it was never stored."""
+        """The name of the state that an algorithm's repository is in now; None if it was never stored."""
 
-    def keep(self, repository: Path) -> str:
-        """Store a repository, and return the name that it has there. It is nobody's until `replace`."""
+    def keep(self, algorithm: str, draft: Path, before: Copy | None = None) -> str:
+        """Store what a draft has and the state `before` has not, and return the name of the draft's state.
+
+        It is nobody's until `replace`.
+        """
 
     def replace(self, algorithm: str, before: str | None, name: str, stored_at: float) -> bool:
-        """Make what is stored the repository; False if another one than `before` is by now. Missing if it is gone."""
+        """Make what is stored the repository; False if another state than `before` is by now. Missing if it is gone."""
 
-    def fetch(self, name: str, draft: Path) -> bool:
-        """Make a repository of what is stored; False if that is not there."""
+    def fetch(self, name: str, draft: Path, copy: Copy | None = None) -> bool:
+        """Make a repository of what is stored, and of a copy of an older state; False if that is not there."""
 
-    def drop(self, name: str) -> None:
-        """Remove what is nobody's."""
+    def drop(self, name: str, kept: str | None = None) -> None:
+        """Remove a state that is nobody's, but for what the state `kept` has as well."""
+
+    def discard(self, algorithm: str, name: str | None) -> None:
+        """Remove what is stored of an algorithm that was deleted; `name` is a state that it was in."""
 
 
 class Repositories:
@@ -222,8 +235,8 @@ class Repositories:
 
     def discard(self, algorithm: Algorithm) -> None:
         """Remove the repository of an algorithm that is deleted."""
-        if self._shared and (name := self._noted(algorithm.id)):
-            self._shared.drop(name)
+        if self._shared:
+            self._shared.discard(algorithm.id, self._noted(algorithm.id))
         remove_tree(self.path(algorithm.id))
         for path in (self._note(algorithm.id), self._lock(algorithm.id)):
             path.unlink(missing_ok=True)
@@ -251,6 +264,10 @@ class Repositories:
         except FileNotFoundError:
             return None
 
+    def _copy(self, identifier: str) -> Copy | None:
+        name, path = self._noted(identifier), self.path(identifier)
+        return Copy(name, path) if name and path.is_dir() else None
+
     def _follows(self, identifier: str, name: str | None) -> bool:
         return name is not None and name == self._noted(identifier) and self.path(identifier).is_dir()
 
@@ -274,7 +291,7 @@ class Repositories:
             if name is None or self._follows(identifier, name):
                 return name
             with self._draft() as draft:
-                if shared.fetch(name, draft):
+                if shared.fetch(name, draft, self._copy(identifier)):
                     self._keep_own(identifier, draft)
                     self._bring(identifier, draft, name)
                     return name
@@ -304,13 +321,13 @@ class Repositories:
     def _take_effect(self, shared: Shared, identifier: str, before: str | None, draft: Path) -> bool:
         """Make a draft the repository of all machines; False, and nothing has changed, if another one was faster."""
         now = time.time()
-        name = shared.keep(draft)
+        name = shared.keep(identifier, draft, self._copy(identifier) if before else None)
         if not shared.replace(identifier, before, name, now):
-            shared.drop(name)
+            shared.drop(name, before)
             return False
         self._bring(identifier, draft, name)
         if before:
-            shared.drop(before)
+            shared.drop(before, name)
         return True
 
     def _bring(self, identifier: str, draft: Path, name: str) -> None:

@@ -1,4 +1,4 @@
-"""The files of a repository that are content: their archive, and the same files in another directory.
+"""The files of a repository that are content: archives of them, and the same files in another directory.
 
 Other processes may read a repository meanwhile. Files of git's objects never change, so those of a newer state are
 added first, then the branches follow, as in a push.
@@ -7,13 +7,14 @@ added first, then the branches follow, as in a push.
 from __future__ import annotations
 
 import filecmp
+import gzip
 import os
 import re
 import shutil
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, Literal, cast
 
 from algo_core.files import replacing
 
@@ -24,6 +25,8 @@ _FILES = re.compile(
 
 _DIRECTORIES = ("objects/info", "objects/pack", "refs/heads", "refs/tags")
 _SETTINGS = b"[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n"
+_OBJECTS = "objects/"
+_GZIP = b"\x1f\x8b"
 _NO_PARTS = frozenset({"", ".", ".."})
 _BLOCK = 1 << 20
 _KEEP_LAST = (".pack", ".idx")
@@ -62,39 +65,61 @@ def content_of(path: Path) -> Iterator[str]:
 
 def branches_of(path: Path) -> dict[str, bytes]:
     """The files with a repository's branches and tags, which say all that counts: objects follow from them."""
-    return {name: (path / name).read_bytes() for name in content_of(path) if not name.startswith("objects/")}
+    return {name: (path / name).read_bytes() for name in content_of(path) if not name.startswith(_OBJECTS)}
 
 
-def pack(path: Path, file: BinaryIO) -> None:
-    """Write the content of a repository as an archive, equal for equal content."""
-    with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as archive:
-        for name in sorted(content_of(path)):
+def objects_of(path: Path) -> set[str]:
+    """The names of the files with a repository's objects; what such a file holds never changes."""
+    return {name for name in content_of(path) if name.startswith(_OBJECTS)}
+
+
+def pack(path: Path, file: BinaryIO, without: Collection[str] = ()) -> None:
+    """Write the content of a repository, `without` some of its files, as an archive, equal for equal content.
+
+    Branches compress to a twentieth, since each of them is a file of its own.
+    """
+    with (
+        gzip.GzipFile("", "wb", compresslevel=1, fileobj=file, mtime=0) as packed,
+        tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive,
+    ):
+        for name in sorted(set(content_of(path)).difference(without)):
             with open(path / name, "rb") as content:
                 member = tarfile.TarInfo(name)
                 member.size, member.mode = os.fstat(content.fileno()).st_size, 0o600
                 archive.addfile(member, content)
 
 
-def unpack(file: BinaryIO, path: Path) -> None:
-    """Make a repository of an archive. ValueError or TarError if it holds anything else."""
+def unpack(file: BinaryIO, path: Path, *, objects_only: bool = False) -> None:
+    """Add the files of an archive to a repository, which may have some of the objects. ValueError or TarError if it
+    holds anything else."""
     make_bare(path)
-    with tarfile.open(fileobj=file, mode="r:") as archive:
+    with tarfile.open(fileobj=file, mode=_mode_of(file)) as archive:
         for member in archive:
             name = member.name
             if not member.isreg() or not is_content(name):
                 raise ValueError(f"{name[:100]!r} is no file of a repository")
             target = path / name
+            is_object = name.startswith(_OBJECTS)
+            if target.exists() if is_object else objects_only:
+                continue
             target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             with open(target, "xb") as copy:
                 shutil.copyfileobj(cast("BinaryIO", archive.extractfile(member)), copy, _BLOCK)
-    if not (path / "HEAD").exists():
+    if not objects_only and not (path / "HEAD").exists():
         raise ValueError("it has no HEAD")
 
 
-def copy_to(path: Path, target: Path) -> None:
+def _mode_of(file: BinaryIO) -> Literal["r:gz", "r:"]:
+    """Archives of before were not compressed."""
+    beginning = file.read(len(_GZIP))
+    file.seek(-len(beginning), os.SEEK_CUR)
+    return "r:gz" if beginning == _GZIP else "r:"
+
+
+def copy_to(path: Path, target: Path, *, objects_only: bool = False) -> None:
     """Make a repository with the same content, of the same files: whoever changes one replaces it."""
     make_bare(target)
-    for name in content_of(path):
+    for name in objects_of(path) if objects_only else content_of(path):
         (target / name).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         try:
             os.link(path / name, target / name)
@@ -131,7 +156,7 @@ def _to_disk(path: Path) -> None:
 def _order(name: str) -> tuple[bool, int, str]:
     """Objects before branches, and packs before their indexes."""
     suffix = os.path.splitext(name)[1]
-    return not name.startswith("objects/"), _KEEP_LAST.index(suffix) if suffix in _KEEP_LAST else 0, name
+    return not name.startswith(_OBJECTS), _KEEP_LAST.index(suffix) if suffix in _KEEP_LAST else 0, name
 
 
 def _make_way(target: Path, path: Path) -> None:

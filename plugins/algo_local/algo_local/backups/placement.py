@@ -100,7 +100,7 @@ class Placement:
     def keep_repository(self, algorithm: str) -> dict[str, str]:
         """Store an algorithm's repository with the objects, if it has one; its name there by the algorithm's id."""
         path = self._root / "repositories" / f"{algorithm}.git"
-        return {algorithm: keep(self._objects, path)} if path.is_dir() else {}
+        return {algorithm: keep(self._objects, algorithm, path)} if path.is_dir() else {}
 
     def describe(self, metadata: Metadata, entries: Iterable[Entry]) -> None:
         """Remember digests and media types of files, as if they had been uploaded."""

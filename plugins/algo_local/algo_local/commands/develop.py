@@ -45,7 +45,7 @@ def dev(app: App, directory: str, watch: bool, port: int) -> None:
     from algo_local.execution.renewing import RenewingExecutor
     from algo_local.opening import open_platform
     from algo_local.serving.development import Development
-    from algo_local.serving.process import prepare_process
+    from algo_local.serving.processes.process_setup import prepare_process
     from algo_local.serving.serve import serve_until_signal
 
     prepare_process()
@@ -63,7 +63,7 @@ def dev(app: App, directory: str, watch: bool, port: int) -> None:
 
     try:
         serve_until_signal(
-            platform, "127.0.0.1", port, tls=None, say=app.output.info, beside=served.answer, on_ready=ready
+            platform, "127.0.0.1", port, tls=None, say=app.output.info, interceptor=served.answer, on_ready=ready
         )
     finally:
         served.close()

@@ -123,7 +123,7 @@ def serve(
     from algo_local.execution.factories import executor_opener
     from algo_local.opening import open_platform
     from algo_local.serving.call_log import CallLog
-    from algo_local.serving.process import prepare_process
+    from algo_local.serving.processes.process_setup import prepare_process
     from algo_local.serving.request_log import RequestLog
     from algo_local.serving.serve import serve_in_processes, serve_until_signal
     from algo_local.workers import review_and_prepare

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class CallLog:
-    """Writes a line for each call that has ended; may be called from any thread. Nobody waits for its reader."""
+    """Writes a line for each call that has ended; may be called from any thread. Writing never blocks."""
 
     def __init__(self, write: Callable[[str], None], style: str) -> None:
         """`style` is `text` or `json`."""
@@ -22,7 +22,7 @@ class CallLog:
         self._line = _as_json if style == "json" else _as_text
 
     def __call__(self, record: Record) -> None:
-        """Write the line of a call, unless that would have to wait."""
+        """Write the line of a call, or drop it if that would block."""
         if takes_more():
             self._write(self._line(record))
 

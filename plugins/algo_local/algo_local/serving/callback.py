@@ -1,6 +1,6 @@
 """The callback endpoint: the loopback address at which running algorithms call the platform.
 
-An algorithm that makes no calls costs no server: only a socket listens until the first connection comes.
+The server starts with the first connection; until then only a socket listens.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from algo_local.serving.connection import RequestHandler
-    from algo_local.serving.server import Server
+    from algo_local.serving.http.connection import RequestHandler
+    from algo_local.serving.http.server import Server
 
 CALLBACK_SHARE = 3
 """The callback's share of the process's descriptors: one in three."""
@@ -36,13 +36,13 @@ class CallbackEndpoint:
         self._listener = listener or socket.create_server(("127.0.0.1", 0), backlog=128)
         self._stopping, self._stop = os.pipe()
         self._server: Server | None = None
-        # Threads that this one starts are daemons as well: none of them keeps the process from ending.
+        # A daemon thread, as are the threads that it starts: none of them keeps the process from ending.
         self._thread = threading.Thread(target=self._serve_when_called, name="algo-callback", daemon=True)
         self._thread.start()
 
     @property
     def address(self) -> str:
-        """The address without `/v1`, as clients want it."""
+        """The address without `/v1`, as clients' settings expect it."""
         host, port = self._listener.getsockname()
         return f"http://{host}:{port}"
 
@@ -67,8 +67,8 @@ class CallbackEndpoint:
             waiting.register(self._stopping, selectors.EVENT_READ)
             if self._stopping in [key.fd for key, _ in waiting.select()]:
                 return
-        from algo_local.serving.limits import limits_for_process
-        from algo_local.serving.server import Server
+        from algo_local.serving.http.connection_limits import limits_for_process
+        from algo_local.serving.http.server import Server
 
         self._server = Server(self._application, self._listener, limits=limits_for_process(share=self._share))
         self._server.run()

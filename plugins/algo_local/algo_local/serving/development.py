@@ -30,13 +30,13 @@ POLL_SECONDS = 0.1
 
 
 class Development:
-    """Serves the algorithm in a directory under its name; built anew at the first call after a change.
+    """Serves the algorithm in a directory under its name; rebuilt by the first call after a change.
 
-    `tell` is given what happens: a build, an error. The directory must be that of an algorithm with valid names.
+    `tell` is called with a text for each build and error. The directory must be that of an algorithm with valid names.
     """
 
     def __init__(self, platform: Platform, run: DirectoryRun, tell: Callable[[str], None]) -> None:
-        """Raises NotFoundError, UsageError and BuildError for what is no algorithm's directory."""
+        """Raises NotFoundError, UsageError or BuildError if the directory is not that of an algorithm."""
         self._platform = platform
         self._run = run
         self._tell = tell
@@ -81,7 +81,7 @@ class Development:
             return found
 
     def watch(self) -> None:
-        """Build as soon as a file changes, not at the next call."""
+        """Build as soon as a file changes instead of at the next call."""
 
         def look() -> None:
             while not self._ended.wait(POLL_SECONDS):

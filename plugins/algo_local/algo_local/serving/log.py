@@ -65,10 +65,10 @@ def shortened(text: str) -> str:
 
 
 def takes_more() -> bool:
-    """Whether standard error accepts text without blocking: its pipe may be full."""
+    """Whether standard error accepts text without blocking; a full pipe does not."""
     try:
         descriptor = sys.stderr.fileno()
-    except (AttributeError, OSError, ValueError):  # not a real one, as in tests
+    except (AttributeError, OSError, ValueError):  # not a real file, as in tests
         return True
     ready = select.poll()
     ready.register(descriptor, select.POLLOUT)

@@ -48,7 +48,7 @@ class Histogram:
 
 
 class _Together:
-    """The metrics that prometheus-client has of a process, of several: their sums, and of the start the first."""
+    """Prometheus's process metrics for several processes: sums, and the earliest start time."""
 
     def __init__(self, processes: Iterable[int]) -> None:
         self._processes = list(processes)
@@ -72,7 +72,7 @@ class Monitoring:
     """Answers monitoring requests, outside the API: `/healthz` for anybody, `/metrics` with an administrator's key."""
 
     def __init__(self, platform: Platform, processes: Callable[[], Iterable[int]] = lambda: (os.getpid(),)) -> None:
-        """`processes` gives the numbers of those that serve together."""
+        """`processes` returns the process ids of the platform that is served."""
         self._platform = platform
         self._processes = processes
         self._lock = threading.Lock()
@@ -87,7 +87,7 @@ class Monitoring:
         self.count(f"{record.owner}/{record.name}", record.state, record.duration, waited)
 
     def count(self, algorithm: str, state: str, duration: float | None, waited: float | None) -> None:
-        """Count a call that has ended, by its facts. From any thread."""
+        """Count a call that has ended, by its algorithm, final state and times. From any thread."""
         with self._lock:
             self._calls[algorithm, state] += 1
             if duration is not None:
@@ -96,7 +96,7 @@ class Monitoring:
                 self._waited[algorithm].observe(max(0.0, waited))
 
     def answer(self, request: Request) -> Response | None:
-        """The response to a monitor; None if the request is none of one's.
+        """The response to a monitoring request; None for any other request.
 
         Raises:
             ApiError: 401 or 403 without an administrator's key, 405 for anything but GET and HEAD.

@@ -1,4 +1,4 @@
-"""Makes the scheduled calls of accounts while the platform is served, and those that an ended server has accepted."""
+"""Makes the scheduled calls of accounts while the platform is served, and resumes accepted calls of an ended server."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _TYPES = {"text": "text/plain", "json": "application/json"}
 
 
 class Clock:
-    """A thread that makes due calls. Several processes may have one: each call is made by one of them."""
+    """A thread that makes due calls. In several processes, each call is made by only one of them."""
 
     def __init__(self, platform: Platform, *, on_failure: Callable[[str], None] | None = None) -> None:
         self._platform = platform
@@ -46,7 +46,7 @@ class Clock:
         pause = 0.0
         while not self._ended.wait(pause):
             pause = POLL_SECONDS
-            with contextlib.suppress(AlgoError):  # a database that is busy or full is asked again
+            with contextlib.suppress(AlgoError):  # the database may be busy or full; the next turn tries again
                 take_up(self._platform)
                 call_due(self._platform, self._on_failure)
                 if moment := self._platform.schedules.next_moment():

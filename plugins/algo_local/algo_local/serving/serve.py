@@ -1,4 +1,4 @@
-"""`algo local serve`: the served platform, from the first connection to a clean end."""
+"""Serves a platform until SIGINT or SIGTERM, in one process or several; `algo local serve` and `dev` call this."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from algo_local.platform import Platform
-from algo_local.serving.ending import end_at_last
-from algo_local.serving.listener import listen
+from algo_local.serving.http.listener import listen
+from algo_local.serving.http.server import Server
 from algo_local.serving.log import Log
 from algo_local.serving.monitoring import Monitoring
+from algo_local.serving.processes.shutdown_limit import limit_shutdown
 from algo_local.serving.request_log import LoggedRequest
 from algo_local.serving.schedules import Clock
-from algo_local.serving.server import Server
 from algo_local.web.app import Application
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from algo_local.execution.factories import Opener
     from algo_local.records.record import Record
-    from algo_local.serving.control import Control
+    from algo_local.serving.processes.control import Control
     from algo_local.web.http import Request, Response
 
 
@@ -40,15 +40,15 @@ def serve_until_signal(
     say: Callable[[str], None],
     on_answer: Callable[[LoggedRequest], None] | None = None,
     on_call: Callable[[Record], None] | None = None,
-    beside: Callable[[Request], Response | None] | None = None,
+    interceptor: Callable[[Request], Response | None] | None = None,
     on_ready: Callable[[str], None] | None = None,
 ) -> None:
     """Serve until SIGINT or SIGTERM, then end all running algorithms and return.
 
     `say` is called with the address once connections are accepted, `on_answer` for each request, `on_call` for each
-    algorithm call that has ended. `beside` may answer requests in the place of the API; with `on_ready`, that is told
-    the address instead of `say`. Must be called in the main thread of a process that `prepare_process` has prepared,
-    and that ends afterwards.
+    algorithm call that has ended. `interceptor` may answer requests before the API does. `on_ready`, if given, is
+    called with the address instead of `say`. Must be called in the main thread of a process that `prepare_process` has
+    prepared, and that ends afterwards.
 
     Raises:
         UsageError: if the address cannot be listened on.
@@ -59,7 +59,7 @@ def serve_until_signal(
     try:
         platform.is_public = not ip_address(listener.getsockname()[0]).is_loopback
         platform.is_served = True
-        account = platform.account  # a state that cannot be used is found before anybody connects
+        account = platform.account  # an unusable state is an error before the first connection
         platform.ensure_key()
         if told := platform.unshared():
             say(told)
@@ -67,7 +67,9 @@ def serve_until_signal(
         platform.records.observers += [monitoring.observe, *([on_call] if on_call else [])]
         platform.records.tell = log
         scheme = "https" if tls else "http"
-        application = Application(platform, scheme=scheme, on_failure=log, beside=_first(monitoring.answer, beside))
+        application = Application(
+            platform, scheme=scheme, on_failure=log, interceptor=_first(monitoring.answer, interceptor)
+        )
         server = Server(application, listener, tls=_context(tls), on_failure=log, on_answer=on_answer)
     except BaseException:
         listener.close()
@@ -87,10 +89,10 @@ def serve_until_signal(
                 say("There are no keys yet; make one with: algo local key new OWNER")
             wait_for_signal()
     finally:
-        end_at_last()
+        limit_shutdown()
         schedules.stop()
         server.drain()
-        # Calls under way are ended first, since the server waits for those who wait for them.
+        # Running calls are ended first: the server waits for the requests that wait for them.
         platform.executor.close()
         server.stop()
         platform.end_background()
@@ -108,20 +110,20 @@ def serve_in_processes(
     on_answer: Callable[[LoggedRequest], None] | None = None,
     on_call: Callable[[Record], None] | None = None,
 ) -> None:
-    """Serve as `serve_until_signal` does, with that many front ends and one process that executes calls for them.
+    """Serve as `serve_until_signal`, with `count` front-end processes and one engine process that executes calls.
 
-    `make` gives a platform of one process, with an executor of its own, or with the one that it is given.
+    `make` returns the platform of one process, with the given executor or its own.
 
     Raises:
         UsageError: if the address cannot be listened on.
         AlgoError: if the certificate, the platform's state or the executor cannot be used, or a variable is wrong.
     """
     from algo_local.execution.relay.marks import Marks
-    from algo_local.serving.balance import Balance
-    from algo_local.serving.engine import run_engine
-    from algo_local.serving.front_end import run_front_end
-    from algo_local.serving.heartbeat import hang_seconds
-    from algo_local.serving.processes import Processes
+    from algo_local.serving.http.connection_balance import ConnectionBalance
+    from algo_local.serving.processes.engine import run_engine
+    from algo_local.serving.processes.front_end import run_front_end
+    from algo_local.serving.processes.heartbeat import hang_seconds
+    from algo_local.serving.processes.parent import ParentProcess
 
     longest_hang = hang_seconds()
     listener = listen(host, port)
@@ -147,16 +149,16 @@ def serve_in_processes(
                 on_call=on_call,
             )
 
-        balance, marks = Balance(count), Marks(count)
+        balance, marks = ConnectionBalance(count), Marks(count)
         front_ends = [partial(front_end, number) for number in range(count)]
-        processes = Processes(
+        parent = ParentProcess(
             engine, front_ends, listener, Log(say), on_death=balance.forget, hang_seconds=longest_hang
         )
-        processes.serve(lambda: say(f"Serving on {address}"))
+        parent.serve(lambda: say(f"Serving on {address}"))
 
 
 def _first(*answers: Callable[[Request], Response | None] | None) -> Callable[[Request], Response | None]:
-    """The first response that any of these functions gives."""
+    """A function that returns the first response of these functions."""
 
     asked = [each for each in answers if each]
 
@@ -171,10 +173,10 @@ def _first(*answers: Callable[[Request], Response | None] | None) -> Callable[[R
 
 @contextmanager
 def _signals() -> Iterator[Callable[[], None]]:
-    """Something that waits for SIGINT or SIGTERM, which have no other effect meanwhile.
+    """A function that waits for SIGINT or SIGTERM; both have no other effect in the block.
 
-    A thread that waits for a lock, an event or a queue misses a signal that comes just before, and one that comes while
-    it has the lock of its own event hangs it for ever: so the signal itself makes a byte arrive.
+    The signal writes a byte into a socket (`signal.set_wakeup_fd`). A lock, an event or a queue would not do: a wait
+    that begins just after the signal misses it, and a handler that runs while its thread holds the event's lock hangs.
     """
     numbers = (signal.SIGINT, signal.SIGTERM)
     reader, writer = socket.socketpair()
@@ -198,7 +200,7 @@ def _signals() -> Iterator[Callable[[], None]]:
 def _context(tls: tuple[Path, Path | None] | None) -> ssl.SSLContext | None:
     if not tls:
         return None
-    from algo_local.serving.tls import tls_context
+    from algo_local.serving.http.tls import tls_context
 
     return tls_context(*tls)
 

@@ -63,10 +63,10 @@ class Application:
         trusted: bool = False,
         scheme: str = "http",
         on_failure: Callable[[str], None] | None = None,
-        beside: Callable[[Request], Response | None] | None = None,
+        interceptor: Callable[[Request], Response | None] | None = None,
     ) -> None:
-        """`beside` may answer requests that are not for the API."""
-        self._beside = beside
+        """`interceptor` may answer requests that are not for the API."""
+        self._interceptor = interceptor
         self.platform = platform
         self.trusted = trusted
         self._scheme = scheme
@@ -97,7 +97,7 @@ class Application:
         return _headers_only(response) if request.method == "HEAD" else response
 
     def _routed(self, request: Request) -> Response:
-        if self._beside and (response := self._beside(request)):
+        if self._interceptor and (response := self._interceptor(request)):
             return response
         if request.path.startswith("/git/"):
             from algo_local.web import git

@@ -105,7 +105,7 @@ class DirectoryTransport:
     def __init__(self, platform: Platform, run: DirectoryRun) -> None:
         self._platform = platform
         self._run = run
-        self._transport = EmbeddedTransport(Application(platform, trusted=True, beside=self._answer))
+        self._transport = EmbeddedTransport(Application(platform, trusted=True, interceptor=self._answer))
         self._calls: DirectoryCalls | None = None
         self._lock = threading.Lock()
 

@@ -1,9 +1,12 @@
-"""The HTTP server: one thread watches waiting connections, busy ones have a thread each."""
+"""The HTTP server: one thread watches idle connections, and each connection with a request under way has a thread.
+
+`serve.py`, `processes/front_end.py` and `callback.py` start it. `acceptor.py` accepts connections, `connection.py`
+answers their requests.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import selectors
 import socket
 import threading
@@ -12,40 +15,24 @@ import traceback
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from algo_core.errors import AlgoError
-from algo_local.serving.balance import LEAVE_SECONDS, Share
-from algo_local.serving.connection import Connection, Fate, RequestHandler, Service, refusal
-from algo_local.serving.head import BadRequest, Head
-from algo_local.serving.limits import ConnectionLimits, limits_for_process
-from algo_local.serving.listener import BACKLOG
-from algo_local.serving.pool import Pool
+from algo_local.serving.http.acceptor import REFUSALS, Acceptor
+from algo_local.serving.http.connection import Connection, Fate, RequestHandler, Service, refusal
+from algo_local.serving.http.connection_balance import Share
+from algo_local.serving.http.connection_limits import ConnectionLimits, limits_for_process
+from algo_local.serving.http.head import BadRequest, Head
+from algo_local.serving.http.thread_pool import ThreadPool
+from algo_local.serving.http.waiting_connections import State, WaitingConnections
 from algo_local.serving.request_log import LoggedRequest
-from algo_local.serving.waiting import State, Waiting
 
 if TYPE_CHECKING:
     import ssl
 
-FULL_SECONDS = 1.0
-"""Seconds that new connections wait for room before they are refused."""
-
-QUIET_SECONDS = 0.5
-"""Minimum seconds of idleness, or without a complete request, before a connection gives way to a new one."""
-
-RETRY_SECONDS = 0.1
-"""Seconds between checks for room while new connections wait."""
-
-SHORT_SECONDS = 0.25
-"""Seconds without accepting connections when the system is out of descriptors or memory."""
-
-REFUSALS = 16
-"""Connections above the limit that may wait for their client to read the refusal."""
-
 LINGER_BYTES = 64 << 20
 """Bytes of an unwanted body that are read, so that a sending client can receive the response."""
 
-_SHORT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _CUT_SECONDS = 1.0  # for threads to notice that their connection was ended
 
 
@@ -58,7 +45,7 @@ def _tls_waits(tls: ssl.SSLContext | None) -> tuple[type[Exception], ...]:
 
 
 class Server:
-    """Serves an application on a socket that listens already, in threads of its own.
+    """Serves an application on a listening socket, in threads of its own.
 
     There are as many threads as requests under way: calls of algorithms that call others never wait for a thread that
     waits for them.
@@ -75,18 +62,26 @@ class Server:
         on_answer: Callable[[LoggedRequest], None] | None = None,
         share: Share | None = None,
     ) -> None:
-        """`share` is that of a server that accepts on the same socket as others.
+        """Set up the server; `run` starts it.
 
-        `on_failure` is called for unexpected failures and refused connections, `on_answer` for each request."""
+        Args:
+            application: answers the requests.
+            listener: a socket that listens.
+            tls: the TLS context; None for plain HTTP.
+            limits: time limits and the number of connections; by default those of this process.
+            on_failure: called with a text for unexpected failures and refused connections.
+            on_answer: called after each request.
+            share: this front end's connection count, where several front ends accept from one socket.
+        """
         self.limits = limits or limits_for_process()
         self._report = on_failure or (lambda text: None)
         self._service = Service(application, self.limits, on_answer)
         self._listener = listener
         self._listener.setblocking(False)
         self._tls = tls
-        self._again: tuple[type[Exception], ...] = (BlockingIOError, *_tls_waits(tls))
+        self._would_block: tuple[type[Exception], ...] = (BlockingIOError, *_tls_waits(tls))
         self._share = share
-        self._pool = Pool("algo-request")
+        self._pool = ThreadPool("algo-request")
         self._selector = selectors.DefaultSelector()
         self._waker, self._woken = socket.socketpair()
         for end in (self._waker, self._woken):
@@ -94,7 +89,7 @@ class Server:
         self._connections: set[Connection] = set()
         self._busy: set[Connection] = set()
         self._done: deque[tuple[Connection, Fate]] = deque()
-        self._waiting = Waiting(
+        self._waiting = WaitingConnections(
             {
                 State.READING: self.limits.head,
                 State.IDLE: self.limits.idle,
@@ -102,22 +97,23 @@ class Server:
                 State.REFUSED: self.limits.linger,
             }
         )
+        self._acceptor = Acceptor(
+            self, listener, self._selector, self._waiting, self._service, share=share, report=self._report
+        )
         self._checks: deque[threading.Event] = deque()
-        self._paused_until: float | None = None
-        self._full_since: float | None = None
         self._ends: float | None = None
         self._is_cut = False
         self._thread: threading.Thread | None = None
 
     def run(self) -> None:
         """Accept requests from now on; `stop` ends that."""
-        self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
-        self._selector.register(self._woken, selectors.EVENT_READ, self._awake)
+        self._acceptor.start()
+        self._selector.register(self._woken, selectors.EVENT_READ, self._clear_wakeup)
         self._thread = threading.Thread(target=self._watch, name="algo-serve", daemon=True)
         self._thread.start()
 
     def check(self) -> None:
-        """Wait until the thread that everything depends on has had a turn."""
+        """Return once the watching thread has completed a turn, which shows that it does not hang."""
         passed, thread = threading.Event(), self._thread
         self._checks.append(passed)
         self._wake()
@@ -125,12 +121,12 @@ class Server:
             pass
 
     def drain(self) -> None:
-        """Take no more requests; those under way go on."""
+        """Accept no further requests; requests under way continue."""
         self._service.draining = True
         self._wake()
 
     def stop(self) -> None:
-        """Take no more requests, give those under way `limits.grace` seconds to end, and cut off the others."""
+        """Accept no further requests, and cut off those that have not ended after `limits.grace` seconds."""
         self._ends = time.monotonic() + self.limits.grace
         self.drain()
         if self._thread:
@@ -139,133 +135,65 @@ class Server:
             self._listener.close()
         self._pool.close()
 
-    # All that follows runs in the watching thread, except `_serve` and `_wake`.
+    # Everything below runs in the watching thread, except `_serve` and `_wake`.
 
     def _watch(self) -> None:
         while not (self._service.draining and self._is_over()):
             for key, _ in self._selector.select(self._next_timeout()):
-                self._guarded(key.data)
-            self._guarded(self._settle)
-            self._guarded(self._expire)
+                self._run_guarded(key.data)
+            self._run_guarded(self._take_back)
+            self._run_guarded(self._expire)
         for connection in list(self._connections - self._busy):
-            self._close(connection)
+            self.close(connection)
         self._selector.close()
         self._waker.close()
         self._woken.close()
 
-    def _guarded(self, step: Callable[[], object]) -> None:
+    def _run_guarded(self, step: Callable[[], object]) -> None:
         try:
             step()
-        except Exception:  # the thread that everything depends on outlives whatever it meets
+        except Exception:  # the watching thread must outlive any failure
             self._report(traceback.format_exc())
             time.sleep(0.05)
 
     def _next_timeout(self) -> float | None:
         """Seconds until the next timeout."""
-        moments = (self._waiting.next_due(), self._paused_until, self._ends)
+        moments = (self._waiting.next_due(), self._acceptor.paused_until, self._ends)
         due = min((moment for moment in moments if moment is not None), default=None)
         return None if due is None else max(0.0, due - time.monotonic())
 
-    # Accepting
+    # What the acceptor asks for
 
-    def _accept(self) -> None:
-        for _ in range(BACKLOG):
-            if self._share and not self._share.accepts():
-                self._pause(time.monotonic() + LEAVE_SECONDS)
-                return
-            dispensable = self._dispensable() if self._is_full() else None
-            is_refused = self._is_full() and not dispensable
-            if is_refused and not self._refuses():
-                return
-            try:
-                connected, address = self._listener.accept()
-            except (BlockingIOError, InterruptedError, ConnectionError):
-                if is_refused:
-                    self._full_since = None  # the next ones may wait again
-                return
-            except OSError as error:
-                if error.errno not in _SHORT:
-                    raise
-                self._run_short(error)
-                return
-            if dispensable:
-                self._close(dispensable)
-                self._has_room()
-            self._open(connected, address, is_refused=is_refused)
-            if self._is_full() and not is_refused:
-                return  # the selector tells whether there is another one, before room is made for it
+    def served_count(self) -> int:
+        """See `ConnectionOwner.served_count`."""
+        return len(self._connections) - self._waiting.count(State.REFUSED)
 
-    def _is_full(self) -> bool:
-        return len(self._connections) - self._waiting.count(State.REFUSED) >= self.limits.connections
-
-    def _dispensable(self) -> Connection | None:
-        """The most dispensable connection: the oldest one that has had its last response, is idle, or is slow."""
-        return (
-            self._waiting.oldest(State.LINGERING)
-            or self._waiting.oldest(State.IDLE, QUIET_SECONDS)
-            or self._waiting.oldest(State.READING, QUIET_SECONDS)
-        )
-
-    def _refuses(self) -> bool:
-        """Whether to refuse waiting connections; if not, none is accepted for now."""
-        now = time.monotonic()
-        if self._full_since is None:
-            self._full_since = now
-            self._service.crowded = True
-        if now - self._full_since >= FULL_SECONDS:
-            self._report(f"All {self.limits.connections} connections are in use; new ones are refused")
-            return True
-        self._pause(now + RETRY_SECONDS)
-        return False
-
-    def _has_room(self) -> None:
-        self._full_since = None
-        self._service.crowded = False
-
-    def _run_short(self, error: OSError) -> None:
-        self._report(f"No connection can be accepted: {error.strerror}")
-        for _ in range(REFUSALS):
-            if dispensable := self._dispensable():
-                self._close(dispensable)
-        self._pause(time.monotonic() + SHORT_SECONDS)
-
-    def _pause(self, until: float) -> None:
-        if self._paused_until is None:
-            self._selector.unregister(self._listener)
-        self._paused_until = until
-
-    def _resume(self) -> None:
-        if self._paused_until is not None and not self._service.draining:
-            self._paused_until = None
-            self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
-
-    def _open(self, connected: socket.socket, address: Any, *, is_refused: bool) -> None:
+    def open(self, connected: socket.socket, peer: str, *, is_refused: bool) -> None:
+        """See `ConnectionOwner.open`."""
         connected.setblocking(False)
         if connected.family != socket.AF_UNIX:
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         if self._tls:
             connected = self._tls.wrap_socket(connected, server_side=True, do_handshake_on_connect=False)
-        connection = Connection(
-            connected, str(address[0]) if isinstance(address, tuple) else "", secure=self._tls is not None
-        )
+        connection = Connection(connected, peer, secure=self._tls is not None)
         self._connections.add(connection)
-        self._note()
+        self._update_share()
         if not is_refused:
             self._await(connection, State.READING)
         elif self._tls:
-            self._close(connection)
+            self.close(connection)
         else:
             if self._waiting.count(State.REFUSED) >= REFUSALS and (oldest := self._waiting.oldest(State.REFUSED)):
-                self._close(oldest)
+                self.close(oldest)
             error = BadRequest(503, "All connections of this platform are busy; try again")
             self._refuse(connection, error, State.REFUSED)
 
-    def _note(self) -> None:
+    def _update_share(self) -> None:
         if self._share:
             self._share.note(len(self._connections))
 
-    # Waiting for requests
+    # WaitingConnections for requests
 
     def _await(self, connection: Connection, state: State) -> None:
         """Watch a connection in this state."""
@@ -286,7 +214,7 @@ class Server:
             self._release(connection)
             self._refuse(connection, error)
         except (OSError, EOFError):
-            self._close(connection)
+            self.close(connection)
         else:
             if head:
                 self._release(connection)
@@ -302,7 +230,7 @@ class Server:
             while connection.incoming.receive():
                 if head := connection.incoming.head():
                     return head
-        except self._again:
+        except self._would_block:
             return None
         raise EOFError
 
@@ -321,7 +249,7 @@ class Server:
         try:
             fate = connection.serve(head, self._service)
         except (OSError, EOFError, AlgoError):
-            pass  # the client is gone, or hangs; or the store from which a response came
+            pass  # the client is gone or hangs, or the object store failed in the middle of a response
         except Exception:
             self._report(traceback.format_exc())
         finally:
@@ -332,11 +260,11 @@ class Server:
         with contextlib.suppress(OSError):
             self._waker.send(b".")
 
-    def _awake(self) -> None:
+    def _clear_wakeup(self) -> None:
         with contextlib.suppress(BlockingIOError):
             self._woken.recv(4096)
 
-    def _settle(self) -> None:
+    def _take_back(self) -> None:
         """Take back connections that threads have finished with."""
         while self._checks:
             self._checks.popleft().set()
@@ -347,28 +275,26 @@ class Server:
             if fate is Fate.IDLE and not self._service.draining:
                 self._await(connection, State.IDLE if connection.incoming.is_empty else State.READING)
                 if connection.secure:
-                    self._advance(connection)  # what is decrypted already, no selector tells of
+                    self._advance(connection)  # the selector does not report bytes that TLS has decrypted already
             elif fate is Fate.LINGER:
-                self._say_last(connection, b"", State.LINGERING)
+                self._send_last(connection, b"", State.LINGERING)
             else:
-                self._close(connection)
-        if self._service.crowded and (not self._is_full() or self._dispensable()):
-            self._has_room()
-            self._resume()
+                self.close(connection)
+        self._acceptor.resume_if_room()
 
     # Ending connections
 
     def _refuse(self, connection: Connection, error: BadRequest, state: State = State.LINGERING) -> None:
-        self._say_last(connection, refusal(error, connection, self._service), state)
+        self._send_last(connection, refusal(error, connection, self._service), state)
 
-    def _say_last(self, connection: Connection, response: bytes, state: State) -> None:
-        """Send what fits into an empty buffer, and let the client hear it before the connection is closed."""
+    def _send_last(self, connection: Connection, response: bytes, state: State) -> None:
+        """Send a response without waiting, and close the connection once the client has read it."""
         try:
             if response:
                 connection.socket.send(response)
             connection.socket.shutdown(socket.SHUT_WR)
         except OSError:
-            self._close(connection)
+            self.close(connection)
         else:
             self._await(connection, state)
 
@@ -381,35 +307,31 @@ class Server:
             data = b""
         connection.lingered += len(data)
         if not data or connection.lingered > LINGER_BYTES:
-            self._close(connection)
+            self.close(connection)
 
     def _expire(self) -> None:
-        """End what has taken too long."""
+        """Close connections whose time limit is over."""
         for connection, state in self._waiting.overdue():
             if state is State.READING and not connection.incoming.is_empty:
                 error = BadRequest(408, "The request took too long to arrive")
                 with contextlib.suppress(OSError):
                     connection.socket.send(refusal(error, connection, self._service))
-            self._close(connection)
-        if self._paused_until is not None and self._paused_until <= time.monotonic():
-            self._resume()
+            self.close(connection)
+        self._acceptor.resume_if_due()
 
-    def _close(self, connection: Connection) -> None:
+    def close(self, connection: Connection) -> None:
+        """See `ConnectionOwner.close`."""
         self._release(connection)
         self._connections.discard(connection)
-        self._note()
+        self._update_share()
         with contextlib.suppress(OSError):
             connection.socket.close()
 
     def _is_over(self) -> bool:
         """Whether all requests have ended, or were cut off, after the server was stopped."""
-        if self._listener.fileno() >= 0:
-            if self._paused_until is None:
-                self._selector.unregister(self._listener)
-            self._paused_until = None
-            self._listener.close()
+        self._acceptor.close()
         for connection in self._connections - self._busy:
-            self._close(connection)
+            self.close(connection)
         if self._ends is None or not self._busy:
             return self._ends is not None
         if time.monotonic() < self._ends:
@@ -419,6 +341,6 @@ class Server:
         self._is_cut = True
         self._ends += _CUT_SECONDS
         for connection in self._busy:
-            with contextlib.suppress(OSError):  # past what TLS would do, which belongs to the busy thread
+            with contextlib.suppress(OSError):  # bypasses TLS, whose state belongs to the busy thread
                 socket.socket.shutdown(connection.socket, socket.SHUT_RDWR)
         return False

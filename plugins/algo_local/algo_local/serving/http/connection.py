@@ -1,4 +1,4 @@
-"""A busy connection: one thread reads its requests, passes them to the application, and stays while more arrive."""
+"""A client's connection: its thread reads requests, passes them to the application, and sends the responses."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from algo_local.serving.body import Body, ChunkedBody, SizedBody, drain
-from algo_local.serving.head import BadRequest, Head
-from algo_local.serving.incoming import Incoming
-from algo_local.serving.limits import ConnectionLimits
-from algo_local.serving.outgoing import response_bytes, send, send_file
-from algo_local.serving.patience import PAUSES, STAY_SECONDS, limit_waiting
+from algo_local.serving.http.body import Body, ChunkedBody, SizedBody, drain
+from algo_local.serving.http.connection_limits import ConnectionLimits
+from algo_local.serving.http.head import BadRequest, Head
+from algo_local.serving.http.receive_buffer import ReceiveBuffer
+from algo_local.serving.http.sending import response_bytes, send, send_file
+from algo_local.serving.http.socket_timeouts import PAUSES, STAY_SECONDS, limit_waiting
 from algo_local.serving.request_log import LoggedRequest
 from algo_local.web.app import error_response
 from algo_local.web.http import ApiError, FileBody, Request, Response
@@ -29,12 +29,12 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Fate(enum.Enum):
-    """The next state of a connection after its thread."""
+    """What becomes of a connection when its thread has finished."""
 
     IDLE = enum.auto()
     """The client may send another request."""
     LINGER = enum.auto()
-    """It has had its last response, but may not have seen it yet: what it still sends is to be read first."""
+    """The last response was sent, but the client may not have read it: its remaining data is read first."""
     CLOSE = enum.auto()
 
 
@@ -65,7 +65,7 @@ class Service:
 
 
 class Connection:
-    """A client's connection, with the bytes that were received ahead."""
+    """A client's connection, with bytes received beyond the current request."""
 
     __slots__ = ("__weakref__", "incoming", "is_shaking", "lingered", "peer", "secure", "socket")
 
@@ -76,7 +76,7 @@ class Connection:
         self.secure = secure
         self.is_shaking = secure
         """Whether the TLS handshake is still under way."""
-        self.incoming = Incoming(connected)
+        self.incoming = ReceiveBuffer(connected)
         if not secure:
             limit_waiting(connected)
         self.lingered = 0
@@ -89,10 +89,10 @@ class Connection:
             self.is_shaking = False
 
     def serve(self, head: Head, service: Service) -> Fate:
-        """Answer a request, and those that follow without a pause."""
-        # A plain socket's time limits are the kernel's.
+        """Answer a request, and the following ones that arrive within `STAY_SECONDS`."""
+        # A plain socket's timeouts are the kernel's, see `socket_timeouts.py`.
         self.socket.settimeout(STAY_SECONDS if self.secure else None)
-        self.incoming.patience = service.limits.transfer
+        self.incoming.timeout = service.limits.transfer
         try:
             following: Head | None = head
             while following:
@@ -175,13 +175,13 @@ class _Exchange:
         if self.body.finished:
             return True
         if self._must_announce and self._connection.incoming.is_empty:
-            return False  # whether the client will send the body now is up to it
+            return False  # the client may or may not send the body now
         incoming = self._connection.incoming
-        patience, incoming.patience = incoming.patience, UNREAD_SECONDS
+        timeout, incoming.timeout = incoming.timeout, UNREAD_SECONDS
         drain(self.body, UNREAD_BYTES, UNREAD_SECONDS)
-        incoming.patience = patience
+        incoming.timeout = timeout
         return self.body.finished
 
     def _announce(self) -> None:
         self._must_announce = False
-        send(self._connection.socket, _CONTINUE, self._connection.incoming.patience)
+        send(self._connection.socket, _CONTINUE, self._connection.incoming.timeout)

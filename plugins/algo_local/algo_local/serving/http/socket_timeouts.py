@@ -1,7 +1,7 @@
-"""How long a busy connection's socket waits by itself, and its thread beyond that.
+"""Timeouts of busy connections' sockets: short ones by the kernel, longer ones by polling.
 
-The socket of a busy connection gives up after `STAY_SECONDS`: plain ones by time limits that the kernel keeps, so that
-no call has to poll first, as Python's own would. Threads that wait for longer then poll.
+A blocking call on a plain socket ends after `STAY_SECONDS`, by SO_RCVTIMEO and SO_SNDTIMEO: Python's own timeouts would
+poll before each call. Only a thread that waits longer polls. `receive_buffer.py` and `sending.py` use this.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ _TIMEVAL = struct.pack("ll", 0, int(STAY_SECONDS * 1e6))
 
 
 def limit_waiting(connected: socket.socket) -> None:
-    """Have the kernel end each wait of a plain socket after `STAY_SECONDS` once it is made blocking."""
+    """Have the kernel end each blocking call on a plain socket after `STAY_SECONDS`."""
     connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _TIMEVAL)
     connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _TIMEVAL)
 
 
 def wait_to_receive(connected: socket.socket, seconds: float) -> None:
-    """Wait until the client has sent something. TimeoutError if it sends nothing for so long."""
+    """Wait until the client has sent something. TimeoutError if it sends nothing for `seconds`."""
     if not _is_ready(connected, select.POLLIN, seconds):
         raise TimeoutError("the client sends nothing")
 
 
 def wait_to_send(connected: socket.socket, seconds: float) -> None:
-    """Wait until the client has taken something. TimeoutError if it takes nothing for so long."""
+    """Wait until the client can receive more. TimeoutError if it receives nothing for `seconds`."""
     if not _is_ready(connected, select.POLLOUT, seconds):
         raise TimeoutError("the client takes nothing")
 

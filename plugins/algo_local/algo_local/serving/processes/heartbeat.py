@@ -1,8 +1,7 @@
-"""How the parent of a served platform's processes finds those that hang: by beats that they do not answer.
+"""Heartbeats, by which the parent process finds children that hang.
 
-Beats are counted, not seconds: one is sent, or missed, only when the parent itself had its turn. So neither a machine
-that was suspended, nor a terminal's Ctrl-Z that stops all processes, nor a load that leaves the parent waiting as well
-makes a hang of one that is well.
+The parent counts unanswered beats, not seconds, and sends a beat only when it runs itself. Time in which the parent
+does not run either (a suspended machine, Ctrl-Z in the terminal, heavy load) therefore makes no child look hung.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ DOUBTED = 4
 
 
 def hang_seconds(environ: Mapping[str, str] = os.environ) -> float:
-    """After how long without an answer a process is ended and started again; 0 for never.
+    """Seconds without an answer after which a process is killed and restarted; 0 for never.
 
     Raises:
         ConfigError: if the variable is no number of seconds.
@@ -32,7 +31,7 @@ def hang_seconds(environ: Mapping[str, str] = os.environ) -> float:
 
 
 class Heartbeat:
-    """When the next beat is due."""
+    """The schedule of beats."""
 
     def __init__(self, seconds: float) -> None:
         """`seconds` as by `hang_seconds`."""
@@ -44,15 +43,15 @@ class Heartbeat:
         return self.seconds / BEATS
 
     def beats_in(self, seconds: float) -> int:
-        """How many beats there are in a time."""
+        """The number of beats in `seconds`."""
         return int(seconds / self._pause)
 
     def next_due(self) -> list[float]:
-        """The time of the next one on the monotonic clock; none where there are none."""
+        """The time of the next beat on the monotonic clock; empty if beats are off."""
         return [] if self._due is None else [self._due]
 
     def is_due(self) -> bool:
-        """Whether one is due now; then the next one is a whole pause later."""
+        """Whether a beat is due now; if so, schedules the next one."""
         now = time.monotonic()
         if self._due is None or now < self._due:
             return False

@@ -1,4 +1,4 @@
-"""Bodies of requests as the application reads them: any size, in the memory of one block."""
+"""The bodies of requests, of known length or in chunks, read block by block."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from algo_local.serving.head import BadRequest, parse_fields
-from algo_local.serving.incoming import Incoming
-from algo_local.serving.limits import CHUNK_LINE_BYTES, FIELDS, HEAD_BYTES, LINE_BYTES
+from algo_local.serving.http.connection_limits import CHUNK_LINE_BYTES, FIELDS, HEAD_BYTES, LINE_BYTES
+from algo_local.serving.http.head import BadRequest, parse_fields
+from algo_local.serving.http.receive_buffer import ReceiveBuffer
 
 _BLOCK = 64 << 10
 _HEX = frozenset("0123456789abcdefABCDEF")
@@ -22,21 +22,21 @@ class Body(Protocol):
         """Whether all of it has been read."""
 
     def read(self, size: int, /) -> bytes:
-        """At most `size` bytes, as many as there are; none at the end.
+        """Between 1 and `size` bytes; empty at the end of the body.
 
         Raises:
             ValueError: if the client disconnects, or violates the coding.
-            OSError: if the connection fails, or the client is silent for too long (TimeoutError).
+            OSError: if the connection fails, or the client sends nothing for too long (TimeoutError).
         """
 
     def readinto(self, buffer: memoryview, /) -> int:
-        """The same into a buffer; the number of bytes."""
+        """As `read`, into a buffer; returns the number of bytes."""
 
 
 class SizedBody:
     """A body of known length. It ends early, without an error, if the client disconnects."""
 
-    def __init__(self, incoming: Incoming, length: int, announce: Callable[[], None] | None) -> None:
+    def __init__(self, incoming: ReceiveBuffer, length: int, announce: Callable[[], None] | None) -> None:
         """`announce` is called before the first read that has to wait for the client."""
         self._incoming = incoming
         self._left = length
@@ -58,7 +58,7 @@ class SizedBody:
         return data
 
     def readinto(self, buffer: memoryview, /) -> int:
-        """The same into a buffer."""
+        """As `read`, into a buffer."""
         wanted = min(len(buffer), self._left)
         if not wanted:
             return 0
@@ -77,7 +77,7 @@ class SizedBody:
 class ChunkedBody:
     """A body in chunks, each of any size (RFC 9112 section 7.1). Trailers are checked and dropped."""
 
-    def __init__(self, incoming: Incoming, announce: Callable[[], None] | None) -> None:
+    def __init__(self, incoming: ReceiveBuffer, announce: Callable[[], None] | None) -> None:
         """`announce` is called before the first read that has to wait for the client."""
         self._incoming = incoming
         self._left = 0
@@ -95,7 +95,7 @@ class ChunkedBody:
         return data
 
     def readinto(self, buffer: memoryview, /) -> int:
-        """The same into a buffer."""
+        """As `read`, into a buffer."""
         if not self._advance() or not buffer:
             return 0
         count = self._incoming.take_into(buffer[: self._left])

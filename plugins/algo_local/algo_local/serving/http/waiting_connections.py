@@ -1,4 +1,4 @@
-"""Waiting connections, ordered by the time at which they entered their state."""
+"""Connections without a request under way, by state, ordered by the time at which they entered it."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 
-from algo_local.serving.connection import Connection
+from algo_local.serving.http.connection import Connection
 
 
 class State(enum.Enum):
     """The state of a waiting connection."""
 
     READING = enum.auto()
-    """The rest of a request's head, or its first one."""
+    """The head of a request has not arrived completely."""
     IDLE = enum.auto()
-    """The client's next request."""
+    """The client may send another request."""
     LINGERING = enum.auto()
-    """The client's end, after its last response."""
+    """The last response was sent; the client has yet to close the connection."""
     REFUSED = enum.auto()
-    """The same, beyond the number of connections that are served."""
+    """As LINGERING, for a connection above the limit, which was refused."""
 
 
-class Waiting:
-    """The connections in each state, the oldest first, and when their time in it is over."""
+class WaitingConnections:
+    """The connections in each state, the oldest first, with a time limit for each state."""
 
     def __init__(self, seconds: Mapping[State, float]) -> None:
         self._seconds = seconds
@@ -50,18 +50,18 @@ class Waiting:
         return connection in self._queues[state]
 
     def oldest(self, state: State, seconds: float = 0.0) -> Connection | None:
-        """The connection that has been in a state for the longest time, and at least for so long."""
+        """The connection that has been in a state for the longest time, and for at least `seconds`."""
         for connection, since in self._queues[state].items():
             return connection if since + seconds <= time.monotonic() else None
         return None
 
     def overdue(self) -> Iterator[tuple[Connection, State]]:
-        """Connections whose time is over; each has to be removed before the next one is asked for."""
+        """Connections whose time limit is over; the caller removes each before it takes the next."""
         for state, seconds in self._seconds.items():
             while connection := self.oldest(state, seconds):
                 yield connection, state
 
     def next_due(self) -> float | None:
-        """When the next time will be over, on the monotonic clock."""
+        """The time on the monotonic clock at which the next time limit is over; None without connections."""
         due = [next(iter(queue.values())) + self._seconds[state] for state, queue in self._queues.items() if queue]
         return min(due, default=None)

@@ -1,4 +1,4 @@
-"""The sending side of a connection: heads of responses, bytes, and files, with sendfile where possible."""
+"""Sends responses to clients: heads, bytes, and files, with sendfile where possible."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import socket
 from http import HTTPStatus
 
-from algo_local.serving.patience import PAUSES, wait_to_send
+from algo_local.serving.http.socket_timeouts import PAUSES, wait_to_send
 from algo_local.web.http import FileBody, Response
 
 SMALL_BYTES = 64 << 10
@@ -19,18 +19,18 @@ _SENDFILE_BYTES = 8 << 20
 _NO_SENDFILE = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
 
 
-def send(connected: socket.socket, data: bytes | memoryview, patience: float) -> None:
-    """Send all of it.
+def send(connected: socket.socket, data: bytes | memoryview, timeout: float) -> None:
+    """Send all of `data`.
 
     Raises:
         OSError: if the connection fails.
-        TimeoutError: if the client takes nothing for `patience` seconds, however long it takes for the whole.
+        TimeoutError: if the client receives nothing for `timeout` seconds; there is no limit for the whole.
     """
     while True:
         try:
             sent = connected.send(data)
         except PAUSES:
-            wait_to_send(connected, patience)
+            wait_to_send(connected, timeout)
             continue
         if sent == len(data):
             return
@@ -52,43 +52,43 @@ def response_bytes(response: Response, *, ends: bool) -> bytes:
     return head if isinstance(response.body, FileBody) else head + response.body
 
 
-def send_file(connected: socket.socket, head: bytes, body: FileBody, patience: float, *, secure: bool) -> None:
+def send_file(connected: socket.socket, head: bytes, body: FileBody, timeout: float, *, secure: bool) -> None:
     """Send a head and the file that follows it, over TLS if the connection is `secure`.
 
     Raises:
-        OSError: if the connection fails, or the client takes nothing for `patience` seconds.
+        OSError: if the connection fails, or the client receives nothing for `timeout` seconds.
         EOFError: if the file turns out to be shorter than its head says.
     """
     if body.left <= SMALL_BYTES:
         content = body.read(-1)
-        send(connected, head + content, patience)
+        send(connected, head + content, timeout)
         if body.left:
             raise EOFError
         return
-    send(connected, head, patience)
+    send(connected, head, timeout)
     descriptor = None if secure else body.descriptor
-    if descriptor is None or not _send_descriptor(connected, descriptor, body, patience):
-        _send_blocks(connected, body, patience)
+    if descriptor is None or not _send_descriptor(connected, descriptor, body, timeout):
+        _send_blocks(connected, body, timeout)
 
 
-def _send_blocks(connected: socket.socket, body: FileBody, patience: float) -> None:
+def _send_blocks(connected: socket.socket, body: FileBody, timeout: float) -> None:
     buffer = memoryview(bytearray(min(BLOCK, body.left)))
     while body.left:
         count = body.readinto(buffer)
         if not count:
             raise EOFError
-        send(connected, buffer[:count], patience)
+        send(connected, buffer[:count], timeout)
 
 
-def _send_descriptor(connected: socket.socket, descriptor: int, body: FileBody, patience: float) -> bool:
-    """Have the system send the file; False, with nothing sent, if it cannot do that with this file."""
+def _send_descriptor(connected: socket.socket, descriptor: int, body: FileBody, timeout: float) -> bool:
+    """Send the file with sendfile; False, with nothing sent, if the system cannot do that with this file."""
     start = offset = os.lseek(descriptor, 0, os.SEEK_CUR)
     end = offset + body.left
     while offset < end:
         try:
             sent = os.sendfile(connected.fileno(), descriptor, offset, min(end - offset, _SENDFILE_BYTES))
         except BlockingIOError:
-            wait_to_send(connected, patience)
+            wait_to_send(connected, timeout)
             continue
         except OSError as error:
             if offset == start and error.errno in _NO_SENDFILE:

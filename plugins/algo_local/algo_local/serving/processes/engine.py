@@ -1,6 +1,6 @@
-"""The process of a served platform that executes: the executor, the clock of schedules, notifications, and metrics.
+"""The engine process of a platform with `--processes`: executor, scheduled calls, notifications and metrics.
 
-Front ends send it their calls; requests whose effect is to outlive the front end they send it whole.
+Front ends send it their calls, and forward requests whose effect must outlive the front end (`web/forwarding.py`).
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from algo_local.execution.payload import SHUTTING_DOWN
 from algo_local.execution.relay.engine import EngineServer, Tell
 from algo_local.execution.workers.process_tree import children
 from algo_local.records.record import DONE, FAILED, NONE
-from algo_local.serving.control import CUT, LINK, SERVING, Control
-from algo_local.serving.ending import end_at_last
 from algo_local.serving.log import Log
 from algo_local.serving.monitoring import Monitoring
+from algo_local.serving.processes.control import CUT, LINK, SERVING, Control
+from algo_local.serving.processes.shutdown_limit import limit_shutdown
 from algo_local.serving.schedules import Clock
 from algo_local.web.answers import answer_of
 from algo_local.web.app import Application
@@ -86,10 +86,10 @@ def run_engine(
     say: Callable[[str], None],
     on_call: Callable[[Record], None] | None,
 ) -> None:
-    """Execute for front ends until told to end.
+    """Run the engine until the parent ends it.
 
     Raises:
-        AlgoError: if the platform's state cannot be used, or the executor not be started.
+        AlgoError: if the platform's state cannot be used, or the executor cannot be started.
     """
     log = Log(say)
     platform.is_public, platform.is_served = is_public, True
@@ -99,8 +99,8 @@ def run_engine(
     platform.ensure_key()
     if told := platform.unshared():
         say(told)
-    platform.objects.check()  # a store that cannot be used is told at the start
-    application = Application(platform, scheme=scheme, on_failure=log, beside=monitoring.answer)
+    platform.objects.check()  # an unusable object store is an error at start
+    application = Application(platform, scheme=scheme, on_failure=log, interceptor=monitoring.answer)
     server = EngineServer(platform.executor, _Calls(platform, monitoring), _questions(platform, application), marks)
     schedules = Clock(platform, on_failure=log)
     try:
@@ -119,7 +119,7 @@ def run_engine(
                     platform.executor.close()
                     control.ready()
     finally:
-        end_at_last()
+        limit_shutdown()
         schedules.stop()
         platform.executor.close()
         server.close()
@@ -128,7 +128,7 @@ def run_engine(
 
 
 def _processes() -> list[int]:
-    """The parent and all that serve beside this process; workers of algorithms are no children of the parent."""
+    """The process ids of the parent and of its children: the engine and the front ends, not workers of algorithms."""
     return [os.getppid(), *(children(os.getppid()) or {os.getpid()})]
 
 

@@ -1,4 +1,4 @@
-"""Threads for busy connections: one per connection, with idle threads ended after a while."""
+"""The threads that serve busy connections: one per connection; idle threads end after `KEEP_SECONDS`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ KEEP_SECONDS = 10.0
 """Seconds that an idle thread is kept."""
 
 
-class Pool:
+class ThreadPool:
     """Runs jobs at once, each in a thread that no other job waits for.
 
     The threads are daemons: one that hangs does not keep the process from ending.

@@ -1,12 +1,12 @@
-"""The receiving side of a connection: heads, lines and bodies, from one buffer that is never larger than a head."""
+"""Reads heads, lines and bodies of requests from a connection, through one buffer no larger than a head."""
 
 from __future__ import annotations
 
 import socket
 
-from algo_local.serving.head import BadRequest, Head, check_beginning, parse_head
-from algo_local.serving.limits import HEAD_BYTES
-from algo_local.serving.patience import PAUSES, wait_to_receive
+from algo_local.serving.http.connection_limits import HEAD_BYTES
+from algo_local.serving.http.head import BadRequest, Head, check_beginning, parse_head
+from algo_local.serving.http.socket_timeouts import PAUSES, wait_to_receive
 
 RECEIVE_BYTES = 64 << 10
 """Bytes received at a time into the buffer."""
@@ -20,18 +20,19 @@ KNOWN_BYTES = 2 << 10
 _END = b"\r\n\r\n"
 
 
-class Incoming:
+class ReceiveBuffer:
     """The receiving side of a connection.
 
     Its methods raise OSError if the connection fails. Those that read a body wait for the client, and raise
-    TimeoutError if it sends nothing for `patience` seconds; `receive` raises what the socket does if it has to wait.
+    TimeoutError if it sends nothing for `timeout` seconds; `receive` raises what the socket does if nothing has arrived
+    yet.
     """
 
-    __slots__ = ("_at", "_held", "_known", "_scanned", "patience", "socket")
+    __slots__ = ("_at", "_held", "_known", "_scanned", "socket", "timeout")
 
     def __init__(self, connected: socket.socket) -> None:
         self.socket = connected
-        self.patience = 0.0
+        self.timeout = 0.0
         self._held = b""
         self._at = 0
         self._scanned = 0
@@ -39,11 +40,11 @@ class Incoming:
 
     @property
     def is_empty(self) -> bool:
-        """Whether everything that was received is consumed."""
+        """Whether all received bytes were consumed."""
         return self._at == len(self._held)
 
     def receive(self) -> bool:
-        """Receive some bytes; False at the end of what the client sends."""
+        """Receive some bytes; False at the end of the client's data."""
         data = self.socket.recv(RECEIVE_BYTES)
         self._held = data if self.is_empty else self._held[self._at :] + data
         self._at = 0
@@ -53,11 +54,11 @@ class Incoming:
         """The next request's head; None if more has to be received first.
 
         Raises:
-            BadRequest: if there is something else, or more than there may be.
+            BadRequest: if the bytes are no request's head, or exceed the limits.
         """
         held, at = self._held, self._at
         if at == len(held):
-            self._held, self._at = b"", 0  # a connection that waits keeps nothing
+            self._held, self._at = b"", 0  # an idle connection holds no memory
             return None
         if held.startswith(b"\r\n", at):  # some clients end a body with one too many (RFC 9112 section 2.2)
             at += 2
@@ -85,37 +86,37 @@ class Incoming:
                 return line.decode("latin-1")
             if len(held) - at >= limit + 2:
                 raise BadRequest(400, "a line is too long")
-            if not self._receive_patiently():
+            if not self._receive_with_timeout():
                 raise BadRequest(400, "it broke off")
 
     def take(self, size: int) -> bytes:
-        """At most `size` bytes, as many as there are; none at the end of what the client sends."""
+        """Between 1 and `size` bytes, without waiting for all of them; empty at the end of the client's data."""
         if self.is_empty:
             while True:
                 try:
                     return self.socket.recv(min(size, BODY_BYTES))
                 except PAUSES:
-                    wait_to_receive(self.socket, self.patience)
+                    wait_to_receive(self.socket, self.timeout)
         data = self._held[self._at : self._at + size]
         self._at += len(data)
         return data
 
     def take_into(self, buffer: memoryview) -> int:
-        """The same into a buffer; the number of bytes."""
+        """As `take`, into a buffer; returns the number of bytes."""
         if self.is_empty:
             while True:
                 try:
                     return self.socket.recv_into(buffer)
                 except PAUSES:
-                    wait_to_receive(self.socket, self.patience)
+                    wait_to_receive(self.socket, self.timeout)
         data = self._held[self._at : self._at + len(buffer)]
         buffer[: len(data)] = data
         self._at += len(data)
         return len(data)
 
-    def _receive_patiently(self) -> bool:
+    def _receive_with_timeout(self) -> bool:
         while True:
             try:
                 return self.receive()
             except PAUSES:
-                wait_to_receive(self.socket, self.patience)
+                wait_to_receive(self.socket, self.timeout)

@@ -1,4 +1,4 @@
-"""Parses the head of a request strictly: everything that RFC 9112 allows a server to refuse is refused."""
+"""Parses the heads of requests strictly: whatever RFC 9112 allows a server to refuse is refused."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from algo_local.serving.limits import FIELDS, HEAD_BYTES, LINE_BYTES
+from algo_local.serving.http.connection_limits import FIELDS, HEAD_BYTES, LINE_BYTES
 
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _REQUEST_LINE = re.compile(rf"({_TOKEN}) ([!-~]+) (HTTP/[0-9]\.[0-9])")
@@ -100,10 +100,10 @@ def parse_fields(lines: list[str]) -> dict[str, str]:
 
 
 def check_beginning(raw: bytes, start: int = 0) -> None:
-    """Refuse the beginning of a head that nothing can complete; `start` is where it was not looked at yet.
+    """Refuse the beginning of a head that no further bytes can make valid; bytes before `start` were checked already.
 
     Raises:
-        BadRequest: so that a client which speaks something else is not left waiting for an answer.
+        BadRequest: at once, so that a client of another protocol is not left waiting.
     """
     if not _FIRST_BYTES.match(raw) or _HOPELESS.search(raw, max(0, start - 1)):
         raise BadRequest(400, "This is not a request in HTTP/1.1")

@@ -1,4 +1,4 @@
-"""A process of a served platform that answers requests, beside others like it, and has calls executed by the engine."""
+"""A front-end process of a platform with `--processes`: answers requests, and has the engine execute calls."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from algo_core.errors import AlgoError
 from algo_local.execution.concurrency import ConcurrencyLimit
 from algo_local.execution.relay.marks import MarksOfFrontEnd
 from algo_local.execution.relay.remote import RemoteExecutor
-from algo_local.serving.balance import Share
-from algo_local.serving.control import DRAIN, HEARD, LINK, SILENT, Control
-from algo_local.serving.ending import end_at_last
+from algo_local.serving.http.connection_balance import Share
+from algo_local.serving.http.server import Server
 from algo_local.serving.log import Log
 from algo_local.serving.monitoring import METRICS, Monitoring
-from algo_local.serving.server import Server
+from algo_local.serving.processes.control import DRAIN, HEARD, LINK, SILENT, Control
+from algo_local.serving.processes.shutdown_limit import limit_shutdown
 from algo_local.web.app import Application
 from algo_local.web.authorization import holder_of
 from algo_local.web.forwarding import Forwarding
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
 
 class _Counted(ConcurrencyLimit):
-    """Notes for which account the call of a thread counts: the engine counts those of all front ends together.
+    """Remembers the account of each thread's call; the engine limits the calls of all front ends together.
 
-    Its own limit keeps more inputs out of memory than can be executed anyway.
+    The limit of this process bounds the inputs held in memory.
     """
 
     def __init__(self) -> None:
@@ -69,7 +69,7 @@ def run_front_end(
     on_answer: Callable[[LoggedRequest], None] | None,
     on_call: Callable[[Record], None] | None,
 ) -> None:
-    """Answer requests until told to end. `make` gives a platform with that executor.
+    """Run a front end until the parent ends it. `make` returns a platform that uses the given executor.
 
     Raises:
         AlgoError: if the platform's state cannot be used.
@@ -90,11 +90,11 @@ def run_front_end(
     platform.records.observers += [lambda record: _notify(remote, platform, record), *([on_call] if on_call else [])]
     platform.records.tell = log
 
-    def beside(request: Request) -> Response | None:
+    def interceptor(request: Request) -> Response | None:
         return forwarding.answer(request, has_body=False) if request.path == METRICS else monitoring.answer(request)
 
     monitoring = Monitoring(platform)
-    application = Application(platform, scheme="https" if tls else "http", on_failure=log, beside=beside)
+    application = Application(platform, scheme="https" if tls else "http", on_failure=log, interceptor=interceptor)
     server = Server(application, listener, tls=tls, on_failure=log, on_answer=on_answer, share=share)
     server.run()
 
@@ -113,7 +113,7 @@ def run_front_end(
             elif order.name == DRAIN:
                 server.drain()
     finally:
-        end_at_last()
+        limit_shutdown()
         server.drain()
         server.stop()
         remote.close()
@@ -127,7 +127,7 @@ def _note(platform: Platform, identifier: str, found: list[tuple[str, object]]) 
 
 
 def _notify(remote: RemoteExecutor, platform: Platform, record: Record) -> None:
-    """Have the engine send what a call has reported about itself, as soon as it is on record."""
+    """Have the engine deliver notifications of a call's insights, as soon as these are on record."""
     if record.insights:
         platform.records.flush()
         with suppress(AlgoError):

@@ -1,4 +1,4 @@
-"""What the parent of a served platform's processes and each of them say to each other: single bytes, with a socket."""
+"""The protocol between the parent process and each of its children: single bytes over a socket pair."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from typing import NamedTuple
 from algo_core.errors import AlgoError
 
 LINK = b"L"
-"""To a process: a socket to the engine, or to a front end."""
+"""To a child: here is a socket to the engine, or to a front end."""
 DRAIN = b"D"
-"""To a front end: take no more requests."""
+"""To a front end: accept no further requests."""
 SERVING = b"O"
-"""To the engine: all processes are ready, and the address has been told."""
+"""To the engine: all processes are ready, and the address was printed."""
 CUT = b"C"
-"""To the engine: end all calls; it answers when that is done."""
+"""To the engine: end all calls, then answer READY."""
 STOP = b"S"
-"""To a process: end. So does the end of the parent."""
+"""To a child: exit. A closed socket, after the parent's death, means the same."""
 BEAT = b"B"
-"""To a process: answer with the same, which shows that it does not hang."""
+"""To a child: answer with the same byte, which shows that it does not hang."""
 SILENT, HEARD = b"H", b"A"
-"""To a front end: the engine does not answer for now, or does again."""
+"""To a front end: the engine has stopped answering heartbeats, or answers again."""
 READY = b"R"
-"""From a process: it does what it is for, or what it was told."""
+"""From a child: it is ready, or has carried out an order."""
 FAILED = b"X"
-"""From a process that cannot start: why, as JSON until it ends."""
+"""From a child that cannot start: the error follows as JSON, until the end of the stream."""
 
 
 class StartFailed(AlgoError):
@@ -35,56 +35,56 @@ class StartFailed(AlgoError):
 
 
 class Order(NamedTuple):
-    """What a process is told."""
+    """An order of the parent to a child."""
 
     name: bytes
     link: socket.socket | None
 
 
 class Control:
-    """The process's end."""
+    """The child's end of the socket pair."""
 
     def __init__(self, connected: socket.socket) -> None:
         self._socket = connected
         self.check: Callable[[], object] = lambda: None
-        """Returns once all that the process depends on has been passed; it must not wait for other machines."""
+        """Returns if the process does not hang; must not wait for other machines."""
 
     def orders(self) -> Iterator[Order]:
-        """What the parent says, until it says that the process is to end, or is gone."""
+        """The orders of the parent, until STOP or the parent's death; heartbeats are answered."""
         while True:
             data, descriptors, _, _ = socket.recv_fds(self._socket, 1, 1)
             if not data or data == STOP:
                 return
             if data == BEAT:
                 self.check()
-                self._say(BEAT)
+                self._send(BEAT)
                 continue
             links = [socket.socket(fileno=descriptor) for descriptor in descriptors]
             yield Order(data, links[0] if links else None)
 
     def ready(self) -> None:
-        """Say that it is ready, or has done what it was told."""
-        self._say(READY)
+        """Report that the process is ready, or has carried out an order."""
+        self._send(READY)
 
-    def _say(self, word: bytes) -> None:
+    def _send(self, word: bytes) -> None:
         with contextlib.suppress(OSError):
             self._socket.send(word)
 
     def failed(self, error: AlgoError) -> None:
-        """Say why it cannot start."""
+        """Report the error for which the process cannot start."""
         told = json.dumps([error.message, error.hint, int(error.exit_code)])
         with contextlib.suppress(OSError):
             self._socket.sendall(FAILED + told.encode())
 
 
 def receive_failure(connected: socket.socket) -> AlgoError:
-    """The error that a process tells of after `FAILED`."""
+    """The error that a child sends after `FAILED`."""
     parts = []
     while data := connected.recv(1 << 16):
         parts.append(data)
     try:
         message, hint, code = json.loads(b"".join(parts))
-    except ValueError:  # it was killed meanwhile
+    except ValueError:  # the child was killed while it sent
         return StartFailed("A process of the platform ended as it started")
     error = StartFailed(message, hint)
     error.exit_code = code
