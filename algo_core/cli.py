@@ -63,7 +63,10 @@ MOST_EXAMPLES = 5
 WIDEST_NAME = 30
 """Characters of a name beside which click still writes the text."""
 
-EPILOG = "'algo COMMAND --help' explains a command, 'algo help exit-codes' the exit codes."
+EPILOG = (
+    "'algo COMMAND --help' explains a command, 'algo help variables' the environment variables, 'algo help exit-codes'"
+    " the exit codes."
+)
 
 
 class AlgoGroup(click.Group):

@@ -18,7 +18,13 @@ from algo_core.settings.profile import Profile
 
 @click.group()
 def profile() -> None:
-    """List, show, import and remove profiles; `algo auth --profile NAME` makes one."""
+    """List, show, import and remove profiles; `algo auth --profile NAME` makes one.
+
+    \b
+    Examples:
+      algo profile show
+      algo profile use work
+    """
 
 
 def _complete_name(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
@@ -68,7 +74,7 @@ def show(app: App, name: str | None) -> None:
     if app.output.is_json:
         app.output.json(described)
     else:
-        app.output.table(["Member", "Value"], [[k, v] for k, v in described.items() if v is not None])
+        app.output.table(["Field", "Value"], [[k, v] for k, v in described.items() if v is not None])
 
 
 def _describe(found: Profile) -> dict[str, Any]:
@@ -105,7 +111,7 @@ def use(app: App, name: str) -> None:
 
 @profile.command("import")
 @click.argument("names", nargs=-1)
-@click.option("--force", is_flag=True, help="Replace profiles of the same names.")
+@click.option("-f", "--force", is_flag=True, help="Replace profiles of the same names.")
 @pass_app
 def import_profiles(app: App, names: tuple[str, ...], force: bool) -> None:
     """Import profiles from the older command line.

@@ -14,7 +14,7 @@ import click
 
 from algo_core import App, pass_app
 from algo_core.errors import NotFoundError, UsageError
-from algo_core.terminal.options import Number
+from algo_core.terminal.options import Number, yes_option
 from algo_core.terminal.prompts import Prompter
 from algo_local.commands import disk
 from algo_local.paths import state_root
@@ -250,7 +250,7 @@ def stop(app: App) -> None:
 
 
 @click.command()
-@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@yes_option
 @click.option(
     "--secrets",
     "only_secrets",

@@ -35,6 +35,9 @@ calls may have to start the algorithm."""
 
 REDRAW_SECONDS = 0.2
 
+CALLERS = (1, 8)
+"""The numbers of concurrent callers that are tried unless others are given."""
+
 
 class Concurrencies(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions of click only
     """Whole numbers with commas between them."""
@@ -59,9 +62,8 @@ class Concurrencies(click.ParamType):  # type: ignore[type-arg]  # generic in ne
 @click.option(
     "--concurrency",
     type=Concurrencies(),
-    default="1,8",
     metavar="N[,N...]",
-    help="Numbers of concurrent callers to try. Default: 1,8.",
+    help="Numbers of concurrent callers to try. Default: 1,8, or fewer if --calls is lower.",
 )
 @click.option("--timeout", type=Number(1, MAX_TIMEOUT), metavar="SECONDS", help="Time limit of each call in seconds.")
 @click.option(
@@ -75,7 +77,7 @@ def bench(
     /,
     algorithm: str,
     calls: int,
-    concurrency: tuple[int, ...],
+    concurrency: tuple[int, ...] | None,
     timeout: int | None,
     svg: str | None,
 ) -> None:
@@ -87,6 +89,7 @@ def bench(
     """
     from algo_run.measuring import measure
 
+    concurrency = concurrency or tuple(sorted({min(callers, calls) for callers in CALLERS}))
     if calls < max(concurrency):
         raise UsageError(
             f"{calls} calls cannot have {max(concurrency)} callers",
