@@ -46,6 +46,7 @@ PUBLIC = (
     "algo_core.files",
     "algo_core.locks",
     "algo_core.names",
+    "algo_core.scratch",
     "algo_core.suggestions",
     "algo_core.text",
     "algo_core.testing",

@@ -70,14 +70,22 @@ def test_a_bad_upgrade_is_undone_and_a_good_one_can_be(place, house, tmp_path) -
     assert state(place) == before
 
     armed.write_text("kill")
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    place.home.environ["TMPDIR"] = str(temporary)
     killed = subprocess.Popen(place.home.command("plugins", "upgrade"), env=place.home.environ, stderr=subprocess.PIPE)
     killed.communicate()
+    left = list(temporary.iterdir())
+    assert left
+    for directory in left:
+        os.utime(directory, (0, 0))
     result = place.run("plugins", "outdated")
     assert (result.code, "was interrupted" in result.stderr) == (ExitCode.PLUGIN, True), result
     assert "algo plugins restore" in result.stderr
     result = place.run("plugins", "restore")
     assert result.code == ExitCode.OK, result
     assert "An interrupted change of plugins was undone: acme-greet 1.0 is installed again" in result.stderr
+    assert not list(temporary.iterdir())
     assert state(place) == before
 
     assert place.run("plugins", "upgrade").code == ExitCode.OK

@@ -97,6 +97,7 @@ class Session:
             "HOME": str(root),
             "TERM": "dumb" if shell.name != "fish" else "xterm",
             "LC_ALL": "C.UTF-8",
+            "XDG_RUNTIME_DIR": str(root),  # fish would leave a pipe in /tmp
             "PS1": "> ",
         }
         command, *rest = shell.command

@@ -78,6 +78,7 @@ def test_a_hosted_name_is_completed_and_run_as_one_word(home, data_platform, tmp
         "PATH": f"{home.program.parent}:{home.environ['PATH']}",
         "PS1": "> ",
         "TERM": "dumb" if shell != "fish" else "xterm",
+        "XDG_RUNTIME_DIR": str(tmp_path),  # fish would leave a pipe in /tmp
     }
     child = pexpect.spawn(command, rest, env=environ, cwd=str(tmp_path), encoding="utf-8", timeout=60)
     child.sendline(setup)

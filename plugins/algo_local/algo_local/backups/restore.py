@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from algo_core.errors import AlgoError, AlreadyExists, UsageError
 from algo_core.files import replacing
 from algo_core.locks import is_held
+from algo_core.scratch import scratch_directory
 from algo_local.backups.archive import DirectoryStore, copied, exclusively, members, object_name
 from algo_local.backups.entries import LINK, Entry, entry_of
 from algo_local.backups.inventory import Named
@@ -344,7 +344,7 @@ class Restoration:
 def check(source: Path | BinaryIO, digest: str, report: Report) -> Manifest:
     """Read all of a backup. Damaged if it is not whole; ConfigError if a newer algo-local has made it."""
     with (
-        tempfile.TemporaryDirectory(prefix="algo-backup-") as scratch,
+        scratch_directory() as scratch,
         unpacked(source, Path(scratch), report) as store,
     ):
         contents = Contents(store, digest)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import signal
 import subprocess
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ import click
 from algo_core import App, pass_app
 from algo_core.errors import AlgoError, ExitCode, NotFoundError, UsageError
 from algo_core.plugins.types import DirectoryRun
+from algo_core.scratch import scratch_directory
 from algo_local.state import State
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def _run_tests(
         else:
             program = with_packages(platform.root, build, calls.path, ["pytest"], report)
             words = [str(program), "-m", "pytest", "-p", "no:cacheprovider"]
-    with tempfile.TemporaryDirectory(prefix="algo-test-") as scratch:
+    with scratch_directory() as scratch:
         copy = Path(scratch, calls.path.resolve().name)
         shutil.copytree(build.source, copy, symlinks=True)
         make_writable(copy)

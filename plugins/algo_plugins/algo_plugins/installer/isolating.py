@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from algo_core.plugins import isolated
 from algo_core.plugins.external import PREFIX
 from algo_core.plugins.isolated import Isolated
 from algo_core.plugins.recorded import CORE
+from algo_core.scratch import scratch_directory
 from algo_plugins.installer import corewheel, hashes, placement, present, probe, record, wanted
 from algo_plugins.installer.environment import tool_for
 from algo_plugins.installer.operations import Declined, Operations, check_hashes
@@ -143,7 +143,7 @@ class Isolating:
     @contextmanager
     def _others(self, tool: Tool) -> Iterator[list[str]]:
         """The requirements beside the plugin: the running core, what the administrator requires, those of the files."""
-        with tempfile.TemporaryDirectory(prefix="algo-") as folder:
+        with scratch_directory() as folder:
             core = corewheel.pack(Path(folder))
             options, known = self._files.locked
             if known:
@@ -184,7 +184,7 @@ class Isolating:
         commands: dict[str, str] = {}
         schemes: list[str] = []
         if has_core:
-            with tempfile.TemporaryDirectory(prefix="algo-") as cache:
+            with scratch_directory() as cache:
                 environ = {**self._environ, "ALGO_CACHE_DIR": cache}
                 environ.pop("ALGO_DISABLE_PLUGINS", None)
                 records = probe.plugins(environ, python, isolated=True)

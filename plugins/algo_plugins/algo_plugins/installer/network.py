@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from algo_core.errors import AlgoError, ConfigError
 from algo_core.http.tls import BUNDLE_VARIABLES
+from algo_core.scratch import scratch_directory
 from algo_core.settings.profile import Network
 from algo_core.settings.profiles import NETWORK_SETTINGS, check_ca_file, check_proxy
 
@@ -34,7 +34,7 @@ def tools_environ(app: App) -> Iterator[dict[str, str]]:
         ConfigError: if a certificate cannot be read, or the proxy's address is none; it names the setting's origin.
     """
     ca_cert, network = _settings(app)
-    with tempfile.TemporaryDirectory(prefix="algo-") as folder:
+    with scratch_directory() as folder:
         yield {
             **app.environ,
             **_trusted(app.environ, ca_cert, network, folder),

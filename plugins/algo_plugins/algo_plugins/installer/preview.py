@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import sysconfig
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +12,7 @@ from typing import Any, NamedTuple
 from algo_core.cli import BUILT_IN
 from algo_core.plugins import isolated
 from algo_core.plugins.types import RESERVED_SCHEMES
+from algo_core.scratch import scratch_directory
 from algo_plugins.installer import probe
 from algo_plugins.installer.saved import paths_of
 from algo_plugins.installer.tools import UNKNOWN, Change, Tool
@@ -66,7 +66,7 @@ def rehearse(environ: Mapping[str, str], tool: Tool, asked: Sequence[Wanted], ch
         PluginError: if nothing can be learned.
     """
     texts = {want.name: want.text for want in asked}
-    with tempfile.TemporaryDirectory(prefix="algo-") as folder:
+    with scratch_directory() as folder:
         place, cache = os.path.join(folder, "site"), os.path.join(folder, "cache")
         tool.stage([_requirement(change, texts) for change in changes], place)
         path = os.pathsep.join(filter(None, [place, environ.get("PYTHONPATH", "")]))

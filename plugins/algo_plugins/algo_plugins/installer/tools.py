@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import re
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from algo_core.plugins.policy import normalized
+from algo_core.scratch import scratch_directory
 from algo_plugins.installer.process import run, run_search
 from algo_plugins.installer.sources import redacted
 
@@ -96,7 +96,7 @@ class Pip:
         self, requirements: Sequence[str], constraints: Iterable[str] = (), *, upgrade: bool = False
     ) -> list[Change]:
         """Ask pip for its installation report."""
-        with tempfile.TemporaryDirectory(prefix="algo-") as folder:
+        with scratch_directory() as folder:
             report = os.path.join(folder, "report.json")
             self._install(["--dry-run", "--report", report], requirements, constraints, upgrade)
             return _in_report(report)
@@ -332,7 +332,7 @@ def _for_tools(environ: Mapping[str, str], *, foreign: bool = False) -> dict[str
 @contextmanager
 def _files(locked: Locked, requirements: Sequence[str], constraints: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
     """A file of constraints, and the words that give a tool the requirements."""
-    with tempfile.TemporaryDirectory(prefix="algo-") as folder:
+    with scratch_directory() as folder:
         file = os.path.join(folder, "constraints.txt")
         Path(file).write_text("".join(f"{line}\n" for line in constraints), "utf-8")
         if locked == NOT_LOCKED:
