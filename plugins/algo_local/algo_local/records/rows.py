@@ -234,6 +234,18 @@ def take_over(rows: Rows, identifiers: Sequence[str], platform: str) -> set[str]
     return {identifier for identifier in identifiers if rows.execute(query, (platform, identifier)).rowcount}
 
 
+def give_back(rows: Rows, identifiers: Iterable[str], platform: str) -> None:
+    """Have calls that a process took over, and has not begun, wait for a server again."""
+    query = f"UPDATE requests SET platform = '' WHERE id = ? AND platform = ? AND {_UNFINISHED}"
+    rows.executemany(query, [(identifier, platform) for identifier in identifiers])
+
+
+def withdraw(rows: Rows, identifier: str) -> None:
+    """Forget a call that was not accepted, and with it its notification."""
+    rows.execute("DELETE FROM request_webhooks WHERE request = ?", (identifier,))
+    rows.execute("DELETE FROM requests WHERE id = ?", (identifier,))
+
+
 def start(rows: Rows, record: Record, platform: str) -> bool:
     """Have a call of a process be running; False if it is no more that process's."""
     query = f"UPDATE requests SET state = ?, worker = ?, started_at = ? WHERE id = ? AND platform = ? AND {_UNFINISHED}"

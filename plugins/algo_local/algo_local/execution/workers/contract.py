@@ -84,6 +84,7 @@ class Workers(Protocol):
         depth: int = 0,
         *,
         on_load: Callable[[], None] = ...,
+        on_wait: Callable[[str], None] = ...,
     ) -> Worker:
         """Start a worker; see `algo_local.execution.workers.worker.Workers.start`.
 

@@ -121,6 +121,8 @@ class LocalPool:
         self._starting = 0
         self._crashes = Crashes()
         self._short: set[str] = set()
+        self._unplaced: dict[Hashable, str] = {}
+        """Why workers of a build that are being started have no place, for calls whose time is over before."""
         self._callers: OrderedDict[Hashable, str] = OrderedDict()
         self._factory = workers
         self._janitor: threading.Thread | None = None
@@ -356,7 +358,9 @@ class LocalPool:
         failure: Failure | None = _CANNOT_START
         try:
             worker = self._workers().start(
-                call.build, call.account, _new_token(), call.label, call.depth, on_load=lambda: self._slows(start)
+                *(call.build, call.account, _new_token(), call.label, call.depth),
+                on_load=lambda: self._slows(start),
+                on_wait=lambda reason: self._note_place(call.key, reason),
             )
             failure = self._load(worker, start)
             if failure:
@@ -398,6 +402,14 @@ class LocalPool:
             self._scheduler.slows(start)
             starts = self._plan()
         self._launch(starts)
+
+    def _note_place(self, key: Hashable, unplaced: str) -> None:
+        """Note why a worker of a build has no place; empty if it has one."""
+        with self._lock:
+            if unplaced:
+                self._unplaced[key] = unplaced
+            else:
+                self._unplaced.pop(key, None)
 
     def _remember_caller(self, call: _Call) -> None:
         self._callers[call.key] = call.account
@@ -460,7 +472,7 @@ class LocalPool:
         finally:
             with self._lock:
                 if not call.is_decided:
-                    self._decide(call, Failure(CANNOT_RUN, "TimeoutError"))
+                    self._decide(call, Failure(self._unplaced.get(call.key) or CANNOT_RUN, "TimeoutError"))
             if call.worker and sys.exc_info()[0]:  # interrupted as it came
                 self._release(call, call.worker, 0.0, None)
         return call.failure
@@ -509,7 +521,9 @@ class LocalPool:
             with self._lock:
                 self._serving[token] = call.context  # loading may already call the platform
             worker = self._workers().start(
-                call.build, call.account, token, call.label, call.depth, on_load=lambda: self._slows(start)
+                *(call.build, call.account, token, call.label, call.depth),
+                on_load=lambda: self._slows(start),
+                on_wait=lambda reason: self._note_place(call.key, reason),
             )
         except (OSError, AlgoError) as error:
             failure = Failure(_explain(call.build, error), "SystemError")
@@ -541,6 +555,7 @@ class LocalPool:
     def _take_in(self, start: Start[Worker], worker: Worker | None) -> Worker | None:
         """A start has ended, with a worker or without; returns a worker that came too late. The lock is held."""
         self._starting -= 1
+        self._unplaced.pop(start.ticket.key, None)
         self._none_starts.notify_all()
         wanted = None if self._closed else worker
         self._scheduler.started(start, wanted, time.monotonic())

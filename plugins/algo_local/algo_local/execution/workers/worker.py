@@ -219,11 +219,13 @@ class Workers:
         depth: int = 0,
         *,
         on_load: Callable[[], None] = lambda: None,
+        on_wait: Callable[[str], None] = lambda reason: None,
     ) -> Worker:
         """Start a worker, whose algorithm is loaded by its first call, or take one from the keeper.
 
         `label` is what people know the build by, `depth` the level of the call that it is started for, which means
-        nothing on one machine; `on_load` is called before this waits for an algorithm to be loaded.
+        nothing on one machine; `on_load` is called before this waits for an algorithm to be loaded. `on_wait` is called
+        with the reason while no node of a cluster has room: never on one machine.
 
         Raises:
             AlgoError: if the build has been changed, or a setting makes this impossible.
