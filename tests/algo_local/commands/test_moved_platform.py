@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -11,9 +12,9 @@ import pytest
 
 from algo_core.errors import ExitCode
 from algo_core.testing import Home
-from algo_local.commands.local import local
 from algo_local.metadata.write_stop import stop_writes
 from algo_local.platform import Platform
+from algo_local.plugin import _NESTED
 from algo_local.state import State
 
 CHANGING = {
@@ -39,12 +40,12 @@ OTHERS = {
 """Commands that read it, or that are about the whole of it and what lies elsewhere."""
 
 
-def _leaves(group: click.Group, before: str = "") -> Iterator[str]:
-    for name, command in group.commands.items():
-        if isinstance(command, click.Group):
-            yield from _leaves(command, f"{before}{name} ")
-        else:
-            yield before + name
+def _commands() -> Iterator[str]:
+    """All commands below `algo local`."""
+    for name, (target, _) in _NESTED.items():
+        module, _, attribute = target.partition(":")
+        command = getattr(importlib.import_module(f"algo_local.commands.{module}"), attribute)
+        yield from (f"{name} {each}" for each in command.commands) if isinstance(command, click.Group) else [name]
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ def moved(algo_home: Home, tmp_path: Path) -> Home:
 
 
 def test_every_command_is_listed() -> None:
-    assert set(_leaves(local)) == OTHERS | set(CHANGING)
+    assert set(_commands()) == OTHERS | set(CHANGING)
 
 
 def test_what_would_change_it_names_the_new_place(moved: Home, tmp_path: Path) -> None:
