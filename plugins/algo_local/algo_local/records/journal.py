@@ -143,14 +143,17 @@ class Journal:
                     task.error = error
                 if not tasks:
                     raise error from raised
+                for task in tasks:
+                    task.is_done = True
             except BaseException:  # this thread is interrupted; the others still want theirs
                 self._keep(rows, contents)
                 with self._lock:
                     self._tasks = tasks + self._tasks
                 raise
-            for task in tasks:
-                task.is_done = True
-            self._succeeded()
+            else:
+                self._succeeded()
+                for task in tasks:
+                    task.is_done = True
 
     def _failed(self, error: StorageUnavailable) -> None:
         self.failures += 1

@@ -17,7 +17,8 @@ from algo_local.records.journal import Journal
 from algo_local.records.limits import Retention
 from algo_local.records.presence import Presence
 from algo_local.records.record import FULL, LOST, NONE, Answer, Content, Record, digest_of
-from algo_local.refusals import StorageUnavailable, storage_error
+from algo_local.records.unsettled import Unsettled
+from algo_local.refusals import CommitUnknown, StorageUnavailable, storage_error
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -174,6 +175,7 @@ class Recorder:
         """Told when records cannot be written, and when they can be again."""
         self._database = database
         self._journal = Journal(database, self._presence.hold, lambda text: self.tell(text))
+        self._unsettled = Unsettled(self._journal)
         self._lock = threading.Lock()
         self._live: dict[str, Live] = {}
         self._hosted: dict[str, _Hosted] = {}
@@ -238,10 +240,14 @@ class Recorder:
 
         taken: Record | None
         try:
+            if self._unsettled:
+                self._unsettled.settle()
             taken = self._journal.change(claim, to_disk=record.is_void)
-        except StorageUnavailable:
+        except StorageUnavailable as error:
+            if isinstance(error, CommitUnknown):
+                self._take_back(lambda rows: table.withdraw(rows, record.id))
             taken, is_taken = self._journal.read(answered)
-            if not taken or not is_taken:
+            if not taken or not is_taken or taken.id == record.id:
                 raise
             raise KeyTaken(taken) from None  # an answer can be given without writing
         if taken and self._is_dead(taken):
@@ -297,8 +303,14 @@ class Recorder:
         Raises:
             StorageUnavailable: if that cannot be written.
         """
-        identifiers = [record.id for record in records]
-        taken = self._journal.change(lambda rows: table.take_over(rows, identifiers, self._presence.name))
+        identifiers, name = [record.id for record in records], self._presence.name
+        if self._unsettled:
+            self._unsettled.settle()  # before the same calls are taken over again
+        try:
+            taken = self._journal.change(lambda rows: table.take_over(rows, identifiers, name))
+        except CommitUnknown:
+            self._take_back(lambda rows: table.give_back(rows, identifiers, name))
+            raise
         lives = [Live(self, record, FULL) for record in records if record.id in taken]
         with self._lock:
             for live in lives:
@@ -535,6 +547,10 @@ class Recorder:
         if gone := self._journal.read(others):
             self._journal.change(lambda rows: table.mark_lost(rows, gone))
 
+    def _take_back(self, undo: table.Change) -> None:
+        self._unsettled.add(undo)
+        self._tick()
+
     def _tick(self) -> None:
         """Wake the thread that writes; it sleeps while there is nothing to write."""
         if self._busy.is_set() and self._clock and self._clock.is_alive():
@@ -557,12 +573,15 @@ class Recorder:
                     self._busy.clear()
             with contextlib.suppress(AlgoError):
                 self._do_rounds(is_idle=is_idle)
-            if not self._journal.waiting:  # what could not be written is tried again, whether or not more comes
+            # What could not be written is tried again, whether or not more comes.
+            if not self._journal.waiting and not self._unsettled:
                 self._busy.wait()
 
     def _do_rounds(self, *, is_idle: bool) -> None:
         self._refresh()
         self._journal.flush()
+        if self._unsettled:
+            self._unsettled.settle()
         if not is_idle:
             name = self._presence.name
             for identifier in self._journal.read(lambda rows: table.to_cancel(rows, name)):

@@ -125,9 +125,39 @@ def listed(rows: Rows, question: Question, limit: int) -> list[Record]:
     Each state has its place in an index, and in it the calls are in the order that is wanted. A listing of several
     states, or accounts, merges theirs in one query, so that it reads no more of each than it may show.
     """
-    branches = [
-        _branch(question, account, state, limit) for account in _accounts(question) for state in _states(question)
-    ]
+    return _merged(
+        rows,
+        [_branch(question, account, state, limit) for account in _accounts(question) for state in _states(question)],
+        limit,
+    )
+
+
+def listed_of_owner(rows: Rows, owner: str, states: Sequence[str], since: float, limit: int) -> list[Record]:
+    """The newest calls in these states since a moment, at most `limit`, of all algorithms of an account.
+
+    The first query finds the newest call of each algorithm and state. The places whose newest ones are the oldest
+    cannot add to a listing that others fill, so that the second query has `limit` branches at most.
+    """
+    newest = (
+        f"SELECT created_at FROM requests WHERE {BY_ALGORITHM} AND algorithm = algorithms.id AND state = states.name"
+    )
+    named = " UNION ALL ".join(f"SELECT '{state}' AS name" for state in states)
+    found = rows.execute(
+        f"SELECT id, name_of_state, at FROM (SELECT algorithms.id AS id, states.name AS name_of_state,"
+        f" ({newest} ORDER BY created_at DESC LIMIT 1) AS at FROM algorithms CROSS JOIN ({named}) AS states"
+        f" WHERE owner = ?) AS places WHERE at >= ? ORDER BY at DESC LIMIT {limit:d}",
+        (owner, since),
+    ).fetchall()
+    if len(found) == limit:
+        since = found[-1][2]  # as many are at least as new as that
+    questions = [(Question(algorithm=algorithm, since=since), state) for algorithm, state, _ in found]
+    return _merged(rows, [_branch(question, None, state, limit) for question, state in questions], limit)
+
+
+def _merged(rows: Rows, branches: Sequence[tuple[str, list[object]]], limit: int) -> list[Record]:
+    """The newest of what several queries find, in one."""
+    if not branches:
+        return []
     if len(branches) == 1:
         query, values = branches[0]
     else:
@@ -232,6 +262,18 @@ def take_over(rows: Rows, identifiers: Sequence[str], platform: str) -> set[str]
     """Have calls that wait for a server be those of a process; returns those that no other one has taken."""
     query = f"UPDATE requests SET platform = ? WHERE id = ? AND platform = '' AND {_UNFINISHED}"
     return {identifier for identifier in identifiers if rows.execute(query, (platform, identifier)).rowcount}
+
+
+def give_back(rows: Rows, identifiers: Iterable[str], platform: str) -> None:
+    """Have calls that a process took over, and has not begun, wait for a server again."""
+    query = f"UPDATE requests SET platform = '' WHERE id = ? AND platform = ? AND {_UNFINISHED}"
+    rows.executemany(query, [(identifier, platform) for identifier in identifiers])
+
+
+def withdraw(rows: Rows, identifier: str) -> None:
+    """Forget a call that was not accepted, and with it its notification."""
+    rows.execute("DELETE FROM request_webhooks WHERE request = ?", (identifier,))
+    rows.execute("DELETE FROM requests WHERE id = ?", (identifier,))
 
 
 def start(rows: Rows, record: Record, platform: str) -> bool:

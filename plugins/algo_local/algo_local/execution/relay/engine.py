@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from algo_core.errors import AlgoError
 from algo_local.algorithms.build import Build
 from algo_local.callers import CallContext
 from algo_local.execution.executor import Executor
@@ -162,7 +161,7 @@ class EngineServer:
         try:
             answer = self._questions[name](head, message.body)
         except Exception as error:
-            channel.send(Kind.ERROR, _told(error))
+            channel.send(Kind.ERROR, wire.encoded_error(error))
         else:
             channel.send(Kind.ANSWER, *answer)
 
@@ -214,7 +213,7 @@ class EngineServer:
             raise Gone from None
         except BaseException as error:  # of an executor it may be any, and it is the front end's to handle
             self._calls.ended(context, build, None, None)
-            channel.send(Kind.ERROR, _told(error))
+            channel.send(Kind.ERROR, wire.encoded_error(error))
             return
         finally:
             self._waiting.discard(context.request_id)
@@ -244,9 +243,3 @@ class _Unwanted(Exception):
 
 def _context(found: CallContext | None) -> list[Any] | None:
     return wire.encoded_context(found) if found else None
-
-
-def _told(error: BaseException) -> tuple[str, str, str | None]:
-    if isinstance(error, AlgoError):
-        return type(error).__name__, error.message, error.hint
-    return type(error).__name__, str(error), None

@@ -23,7 +23,7 @@ from algo_local.execution.relay import wire
 from algo_local.execution.relay.marks import MarksOfFrontEnd
 from algo_local.execution.relay.wire import Channel, Gone, Kind, Message
 from algo_local.execution.scheduler import BuildWorkers
-from algo_local.refusals import StorageUnavailable, TooManyCalls
+from algo_local.refusals import StorageUnavailable
 
 IDLE_CHANNELS = 64
 """Connections that are kept for the next call."""
@@ -214,7 +214,9 @@ class RemoteExecutor:
                     channel.close()
                     raise
                 self._keep(channel)
-                return _raised(found) if isinstance(found, Message) else found
+                if isinstance(found, Message):
+                    raise wire.decoded_error(found.head)
+                return found
         finally:
             with self._changed:
                 del self._running[context.request_id]
@@ -298,7 +300,9 @@ class RemoteExecutor:
                     raise EngineUnavailable(told) from None
                 continue
             self._keep(channel)
-            return message if message.kind is Kind.ANSWER else _raised(message)
+            if message.kind is Kind.ERROR:
+                raise wire.decoded_error(message.head)
+            return message
         raise EngineUnavailable(_STARTING)
 
     def cancel(self, request_id: str) -> bool:
@@ -392,20 +396,3 @@ def _connected(link: socket.socket) -> Channel:
         ours.close()
         raise
     return Channel(ours)
-
-
-_ERRORS: dict[str, type[Exception]] = {
-    "TooManyCalls": TooManyCalls,
-    "TypeError": TypeError,
-    "ValueError": ValueError,
-}
-
-
-def _raised(message: Message) -> Any:
-    """Raise the error that a message tells of."""
-    from algo_core.errors import AlgoError
-
-    kind, text, hint = message.head
-    if kind in _ERRORS:
-        raise _ERRORS[kind](text)
-    raise AlgoError(text, hint)

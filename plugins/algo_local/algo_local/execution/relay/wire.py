@@ -16,10 +16,20 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from algo_core.errors import (
+    AlgoError,
+    AlreadyExists,
+    ConfigError,
+    NotFoundError,
+    PermissionDenied,
+    RequestRefused,
+    UsageError,
+)
 from algo_local.algorithms.build import Build
 from algo_local.callers import CallContext
 from algo_local.execution.payload import ContentType, Failure, Outcome, Payload
 from algo_local.execution.protocol import EncodedPayload
+from algo_local.refusals import ConditionFailed, StorageFull, StorageUnavailable, TooManyCalls
 
 CONNECTION, PRESENCE = b"+", b"P"
 """On a link: the other end of a connection, or a descriptor that is to be kept until the front end's calls ended."""
@@ -252,3 +262,31 @@ def decoded_outcome(head: Any, body: bytes) -> tuple[Outcome, list[str]]:
     except RecursionError:
         failure = Failure("The algorithm's result is nested too deeply")
     return Outcome(result, failure, duration, body[:size].decode("utf-8", "replace")), missing
+
+
+_ERRORS: dict[str, type[Exception]] = {
+    kind.__name__: kind
+    for kind in (
+        *(TooManyCalls, ConditionFailed, StorageFull, StorageUnavailable, NotFoundError, PermissionDenied),
+        *(AlreadyExists, RequestRefused, UsageError, ConfigError, AlgoError, TypeError, ValueError),
+    )
+}
+"""Kinds of errors that one process raises for another: those that the API and callers tell apart."""
+
+
+def encoded_error(error: BaseException) -> list[Any]:
+    """An error, as the nearest of these kinds that it belongs to."""
+    kind = next((kind for kind in type(error).__mro__ if _ERRORS.get(kind.__name__) is kind), AlgoError)
+    if isinstance(error, AlgoError):
+        return [kind.__name__, error.message, error.hint, getattr(error, "code", None)]
+    return [kind.__name__, str(error), None, None]
+
+
+def decoded_error(value: list[Any]) -> Exception:
+    """The error of `encoded_error`."""
+    name, message, hint, code = value
+    kind = _ERRORS[name]
+    error = kind(message, hint) if issubclass(kind, AlgoError) else kind(message)
+    if code is not None:
+        error.code = code  # type: ignore[attr-defined]  # as those of `algo_local.refusals` have
+    return error
