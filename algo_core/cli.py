@@ -209,9 +209,14 @@ class AlgoGroup(click.Group):
         """
         from algo_core.unknown_commands import did_you_mean, suggestions
 
-        if found := suggestions(word, path, siblings, self.shown(ctx)):
+        if left_out := _app(ctx).plugins.why_left_out(f"{path} {word}"):
+            return left_out
+        found = suggestions(word, path, siblings, self.shown(ctx))
+        if any(name.startswith(f"{path} ") for name in found):
             return did_you_mean(found)
-        return _why_not_below(_app(ctx), path, word) or f"'algo {path} --help' lists the commands"
+        if why := _why_not_below(_app(ctx), path, word):
+            return why
+        return did_you_mean(found) if found else f"'algo {path} --help' lists the commands"
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands under their headings, without importing a plugin."""

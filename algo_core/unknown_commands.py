@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 
 _MOST = 3
+_SIMILAR = 0.8
 
 _MEANINGS = {
     "auth": "login log-in signin sign-in logon authenticate configure setup",
@@ -101,8 +102,9 @@ def suggestions(word: str, path: str, siblings: Collection[str], known: Collecti
     elsewhere += below if len(below) <= _MOST else []  # a word as common as "list" says nothing
     if path:
         return _first(own or close or elsewhere)
-    misspelt = [name for one in get_close_matches(wanted, _WORDS, n=1, cutoff=0.8) for name in _meant(one)]
-    return _first([*own, *elsewhere] or [name for name in misspelt if name in known] or close)
+    similar = get_close_matches(wanted, siblings, n=_MOST, cutoff=_SIMILAR)
+    misspelt = [name for one in get_close_matches(wanted, _WORDS, n=1, cutoff=_SIMILAR) for name in _meant(one)]
+    return _first([*own, *elsewhere] or similar or [name for name in misspelt if name in known] or close)
 
 
 def did_you_mean(commands: Sequence[str]) -> str:

@@ -29,6 +29,7 @@ MEANT = {
     "rotate": "algo keys rotate",
     "env": "algo environment, algo local env",
     "halp": "algo help",
+    "shwo": "algo show",
     "profile ls": "algo profile list",
     "config rm": "algo config unset",
     "plugins add": "algo plugins install",
@@ -67,6 +68,12 @@ def test_a_word_that_resembles_none_leads_to_the_list(algo_home: Home) -> None:
         result = algo_home.run(*typed.split())
         assert result.code == ExitCode.USAGE
         assert f"'{' '.join(['algo', *typed.split()[:-1]])} --help' lists the commands" in result.stderr
+
+
+def test_a_disabled_plugin_is_the_reason_whatever_else_resembles_the_command(algo_home: Home) -> None:
+    disabled = {"ALGO_DISABLE_PLUGINS": "algo-manage"}
+    for words in (("algorithms", "list"), ("algorithms", "show"), ("keys", "list")):
+        assert "disabled by environment variable" in algo_home.run(*words, environ=disabled).stderr, words
 
 
 def test_every_suggestion_exists_and_a_hidden_command_is_none() -> None:

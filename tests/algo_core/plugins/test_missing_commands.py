@@ -82,4 +82,4 @@ def test_completion_is_not_told_of_what_is_gone(home: Home, add_command) -> None
 
 def test_a_misspelt_command_is_told_from_one_that_is_missing(home: Home, add_command) -> None:
     add_command("acme-a", "greet")
-    assert "Did you mean: greet" in home.run("gret").stderr
+    assert "Did you mean: algo greet" in home.run("gret").stderr
