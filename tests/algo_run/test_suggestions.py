@@ -93,7 +93,12 @@ def test_every_command_suggests_what_is_there(algo_home: Home, command: str) -> 
 
 
 @pytest.mark.parametrize(
-    ("command", "hint"), [("algorithms serch x", "search"), ("builds lgos", "logs"), ("local conector", "connector")]
+    ("command", "hint"),
+    [
+        ("algorithms serch x", "algo algorithms search"),
+        ("builds lgos", "algo builds logs"),
+        ("local conector", "algo local connector"),
+    ],
 )
 def test_commands_below_groups_are_suggested(algo_home: Home, command: str, hint: str) -> None:
     done = algo_home.run(*command.split())
