@@ -21,9 +21,10 @@ from algo_local.opening import open_platform
 from algo_local.platform import Platform
 from algo_local.records import rows as table
 from algo_local.records.limits import Retention
+from algo_local.records.live_call import Input, KeyTaken
 from algo_local.records.presence import Presence
 from algo_local.records.record import CUT_SHORT_FAILURE, LOST, LOST_FAILURE, Answer, Record
-from algo_local.records.recorder import Input, KeyTaken, Recorder
+from algo_local.records.recorder import Recorder
 from algo_local.refusals import CommitUnknown
 
 ON_BOTH_DATABASES = True
@@ -336,7 +337,7 @@ import os, sys
 from algo_local.opening import open_platform
 from algo_local.platform import Platform
 from algo_local.records.record import Record
-from algo_local.records.recorder import Input
+from algo_local.records.live_call import Input
 from algo_local.state import State
 platform = Platform(State.of())
 record = Record("req-1", "jane", "a", "jane", "A", "1.0.0", 1.0, is_void=True, key="k", key_digest="d")
