@@ -38,7 +38,8 @@ def state_of(text: str) -> State:
             value = part
         if name in found or not value:
             raise UsageError(
-                f"A state names {name} once", "Write a directory, or metadata=URL,objects=URL (and root=DIRECTORY)"
+                f"A state can name {name} only once",
+                "Write a directory, or metadata=URL,objects=URL (and root=DIRECTORY)",
             )
         found[name] = value
     default = State.of({**os.environ, "ALGO_LOCAL_METADATA": "", "ALGO_LOCAL_OBJECTS": ""})
@@ -78,7 +79,7 @@ def migrate(app: App, source: str | None, target: str | None, reopen: bool) -> N
         _reopen(app, begin)
         return
     if not end:
-        raise UsageError("A migration needs a place to move to", "Name it: algo local migrate --to STATE")
+        raise UsageError("A migration needs a destination", "Name it: algo local migrate --to STATE")
     from algo_local.backups.migrate import Migration
 
     try:

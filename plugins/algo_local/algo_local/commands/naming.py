@@ -1,4 +1,4 @@
-"""Algorithms of the platform in this directory, as people type them."""
+"""Parses names of algorithms in arguments of `algo local`, with suggestions for unknown ones."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def known_pattern(platform: Platform, text: str, *, owner: str, allow_missing: b
 
     Raises:
         UsageError, Invalid: if the text is no pattern.
-        NotFoundError: if it fits no algorithm and is not `allow_missing`: the key would be good for nothing.
+        NotFoundError: if it matches no algorithm, unless `allow_missing`: the key could call nothing.
     """
     bare = text.removeprefix("algo://").removesuffix("/*")
     account, slash, name = bare.partition("/")
