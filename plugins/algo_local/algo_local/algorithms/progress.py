@@ -20,7 +20,7 @@ def told_regularly(
     While no line arrives, `regularly` is called with the last one; without `every`, with the newest one, each
     `seconds`.
     """
-    newest, began = "It begins", time.monotonic()
+    newest, began = "starting", time.monotonic()
     heard = threading.Event()
     ended = threading.Event()
 
