@@ -461,8 +461,15 @@ def test_a_server_that_starts_is_unavailable_and_not_wrongly_named() -> None:
         for gap in (" ", "  "):
             error = psycopg.OperationalError(f'connection to server at "db" failed: FATAL:{gap}{said}')
             assert isinstance(connection_failure(error, url), StorageUnavailable), said
-    refused = psycopg.OperationalError('connection to server at "db" failed: FATAL:  password authentication failed')
-    assert isinstance(connection_failure(refused, url), ConfigError)
+    for said in (
+        'connection to server at "db" failed: FATAL:  password authentication failed',
+        'connection to server at "db", port 5432 failed: fe_sendauth: no password supplied',
+        'connection is bad: invalid port number: "99999"',
+        'connection is bad: invalid sslmode value: "no"',
+        'definition of service "algo" not found',
+        'root certificate file "/etc/ca.pem" does not exist',
+    ):
+        assert isinstance(connection_failure(psycopg.OperationalError(said), url), ConfigError), said
 
 
 def test_machines_that_start_at_once_migrate_once_and_wait_for_each_other(
