@@ -88,7 +88,7 @@ def home(algo_home: Home, site: Path) -> Home:
             ExitCode.USAGE,
             ("No plugin has an executor 'nowhere'", "Installed are: ends, ", "shared, unreach"),
         ),
-        ("", ExitCode.USAGE, ("No plugin has an executor ''",)),
+        ("", ExitCode.USAGE, ("Invalid value for '--engine': it is empty",)),
         ("shared", ExitCode.USAGE, ("Several plugins have an executor 'shared': acme, other", "plugins disable other")),
         ("raises", ExitCode.PLUGIN, ("The plugin acme 1.0 is broken", "ValueError: no cluster here")),
         ("ends", ExitCode.PLUGIN, ("The plugin acme 1.0 is broken", "it called sys.exit(0)")),
