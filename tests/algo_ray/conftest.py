@@ -6,8 +6,13 @@ import json
 import os
 import secrets
 import shutil
+import signal
+import socket
+import subprocess
+import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +22,7 @@ from support.programs import needs
 
 from algo_local.algorithms.build import Build
 from algo_local.algorithms.builder import Builder
+from algo_local.testing import wait_for
 
 if TYPE_CHECKING:
     from algo_ray.connection import Connection
@@ -80,6 +86,35 @@ def add_node(cluster: Any, cache: Path, number: int, **more: Any) -> Any:
     environ = {"ALGO_RAY_CACHE": str(cache), "PYTHONPATH": str(other), "PIP_NO_INDEX": "1", "UV_OFFLINE": "1"}
     nowhere = dict.fromkeys(("PIP_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX_URL"), "http://127.0.0.1:9/simple")
     return cluster.add_node(**NODE, num_cpus=8, resources={f"node{number}": 8}, env_vars={**environ, **nowhere}, **more)
+
+
+@contextmanager
+def started_head(environ: Mapping[str, str], directory: str, log: Path) -> Iterator[str]:
+    """The address of a cluster of one node, which has processes and variables of its own; its files are in `directory`."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    command = [
+        *(str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", "--port", str(port)),
+        *("--node-ip-address", "127.0.0.1", "--include-dashboard", "false", "--num-cpus", "4"),
+        *("--object-store-memory", str(NODE["object_store_memory"]), "--temp-dir", directory),
+        *("--min-worker-port", "0", "--max-worker-port", "0"),  # any: the first one may be in these as well
+    ]
+    with log.open("wb") as said:
+        head = subprocess.Popen(
+            command,
+            env={**os.environ, **environ},
+            stdout=said,
+            stderr=said,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    try:
+        wait_for(lambda: head.poll() is not None or b"Ray runtime started" in log.read_bytes())
+        assert head.poll() is None, log.read_text()
+        yield f"127.0.0.1:{port}"
+    finally:
+        os.killpg(head.pid, signal.SIGKILL)  # a head that is asked to end drains itself for half a minute
+        head.wait()
 
 
 @pytest.fixture(scope="session")

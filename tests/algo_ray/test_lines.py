@@ -141,6 +141,15 @@ def test_certificates_of_ray_encrypt_lines(environ_of: Callable[[str], dict[str,
         assert not near.has_begun()
 
 
+def test_lines_are_plain_without_certificates() -> None:
+    platform, actor = socket.socketpair()
+    near, far = joined(platform, actor, {}, {})
+    with near.socket, far.socket:
+        for one, other in ((near, far), (far, near)):
+            one.send(Kind.ANSWER, True, b"b" * 9_000)
+            assert other.receive() == (Kind.ANSWER, True, b"b" * 9_000)
+
+
 @pytest.mark.parametrize("theirs", ["others", ""], ids=["another authority", "not encrypted"])
 def test_other_certificates_get_no_line(environ_of: Callable[[str], dict[str, str]], theirs: str) -> None:
     platform, actor = socket.socketpair()

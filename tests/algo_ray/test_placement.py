@@ -21,7 +21,7 @@ import pytest
 from algo_core.errors import AlgoError, ConfigError, NetworkError
 from algo_local.algorithms.build import Build
 from algo_local.execution.payload import Payload
-from algo_local.testing import PATIENCE, context_for, wait_for
+from algo_local.testing import PATIENCE, context_for
 from algo_ray import packing, seats, sessions
 from algo_ray.connection import Connection
 from algo_ray.executor import RayExecutor, checked
@@ -29,7 +29,7 @@ from algo_ray.frames import Channel
 from algo_ray.joining import unfit
 from algo_ray.packing import Cache, Need, digest_of, machine, pack, pack_environment
 
-from .conftest import NODE
+from .conftest import started_head
 
 ECHO = "def apply(input):\n    return input\n"
 
@@ -109,29 +109,12 @@ def test_a_node_that_does_not_start_a_worker_is_given_up(monkeypatch: pytest.Mon
 
 
 def test_a_cluster_that_lets_everybody_in_is_refused(ray_cluster: Any, tmp_path: Path) -> None:
-    port = _free_port()
-    with tempfile.TemporaryDirectory(prefix="r-", dir="/tmp") as short:  # sockets have room for short paths only
-        command = [
-            *(str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", "--port", str(port)),
-            *("--node-ip-address", "127.0.0.1", "--include-dashboard", "false", "--num-cpus", "0"),
-            *("--object-store-memory", str(NODE["object_store_memory"]), "--temp-dir", short),
-        ]
-        log = tmp_path / "head.log"
-        with log.open("wb") as said:
-            head = subprocess.Popen(
-                command,
-                env={**os.environ, "RAY_AUTH_MODE": "disabled"},
-                stdout=said,
-                stderr=said,
-                stdin=subprocess.DEVNULL,
-            )
-        try:
-            wait_for(lambda: head.poll() is not None or b"Ray runtime started" in log.read_bytes())
-            with pytest.raises(ConfigError, match="started without token authentication"):
-                Connection(f"127.0.0.1:{port}", tmp_path / "driver").open()
-        finally:
-            head.terminate()
-            head.wait(30)
+    with (
+        tempfile.TemporaryDirectory(prefix="r-", dir="/tmp") as short,  # sockets have room for short paths only
+        started_head({"RAY_AUTH_MODE": "disabled"}, short, tmp_path / "head.log") as address,
+        pytest.raises(ConfigError, match="started without token authentication"),
+    ):
+        Connection(address, tmp_path / "driver").open()
 
 
 @pytest.mark.parametrize("token", ["f" * 64, None], ids=["wrong", "none"])
@@ -152,7 +135,7 @@ def test_other_versions_than_those_of_the_cluster_are_refused_by_name(ray_cluste
         import ray._private.utils
         from algo_ray.joining import join
         ray._private.utils.compute_version_info = lambda: {found!r}
-        print(json.dumps(join({ray_cluster.address!r}, {{}}, [])))
+        print(json.dumps(join({ray_cluster.address!r}, {{}}, [], is_insecure=False)))
     """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     kind, message, hint = json.loads(done.stdout.splitlines()[-1])
@@ -254,9 +237,3 @@ def test_environments_of_equal_requirements_and_other_content_are_two(tmp_path: 
     digests = {digest_of(need, b"1.0"), digest_of(need, b"1.1"), digest_of(need._replace(python=(3, 12)), b"1.0")}
     assert len(digests) == 3
     assert digest_of(need._replace(environment="/y/environments/2"), b"1.0") in digests
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from algo_core.errors import AlgoError
 from algo_local.execution.relay.wire import Gone, Kind, encoded_outcome
-from algo_ray.lines import PROVE_SECONDS, Line, line_over, prove
+from algo_ray.lines import PROVE_SECONDS, Line, encryption, is_loopback, line_over, prove
 from algo_ray.packing import Cache, Need
 from algo_ray.relay import Relay
 
@@ -32,18 +32,39 @@ _LOOK = 8
 
 
 class NodeEndpoint:
-    """The platform's address as seen from a node."""
+    """The platform's address for algorithms on a node: always one of this node, unless the platform's is one itself."""
 
     def __init__(self, address: str) -> None:
+        """`address` is where nodes reach the platform.
+
+        Raises:
+            OSError: if a certificate cannot be read, or this node cannot listen.
+        """
+        place = urlsplit(address)
+        is_encrypted = place.scheme == "https"
+        self._target = place.hostname or "127.0.0.1", place.port or 80
+        self._tls = encryption(os.environ, is_platform=False) if is_encrypted else None
+        if is_encrypted and not self._tls:
+            raise OSError(
+                "Ray's traffic is encrypted on the platform's machine, and RAY_USE_TLS is not set on this node"
+            )
+        self._relay: Relay | None = None
         self.address = address
+        if is_encrypted or not is_loopback(self._target[0]):
+            self._relay = self._passing_on(socket.create_server(("127.0.0.1", 0), backlog=128))
+            self.address = self._relay.address
+
+    def _passing_on(self, listener: socket.socket) -> Relay:
+        return Relay(listener, self._target, connects_tls=self._tls)
 
     def serve_also(self, listener: socket.socket) -> Callable[[], None]:
         """Pass on what comes from a process with an isolated network."""
-        place = urlsplit(self.address)
-        return Relay(listener, (place.hostname or "127.0.0.1", place.port or 80)).close
+        return self._passing_on(listener).close
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Stop listening."""
+        if self._relay:
+            self._relay.close()
 
 
 class Seat:
@@ -54,6 +75,7 @@ class Seat:
         self._workers: Workers | None = None
         self._worker: Worker | None = None
         self._address = ""
+        self._endpoint: NodeEndpoint | None = None
         self._in_use = threading.Lock()
         self._end = threading.Event()
 
@@ -83,7 +105,7 @@ class Seat:
         try:
             with self._in_use:
                 build = self._cached(need, archives)
-                self._address = address
+                self._see_platform(address)
                 connected = _connected(place)
                 try:
                     worker = self._worker = self._started().start(build, account, token, label)
@@ -110,12 +132,23 @@ class Seat:
             self._cache.add_environment(need, ray.get(environment))
         return self._cache.build(need)
 
+    def _see_platform(self, address: str) -> None:
+        """Have workers call the platform at `address` from now on."""
+        if self._endpoint is None or self._address != address:
+            if self._endpoint:
+                self._endpoint.close()
+            self._endpoint, self._address = NodeEndpoint(address), address
+
+    def _endpoint_now(self) -> NodeEndpoint:
+        assert self._endpoint
+        return self._endpoint
+
     def _started(self) -> Workers:
         if self._workers is None:
             from algo_local.execution.workers.worker import Workers
 
             assert self._cache is not None
-            self._workers = Workers(lambda: NodeEndpoint(self._address), self._cache.root / "processes")
+            self._workers = Workers(self._endpoint_now, self._cache.root / "processes")
         return self._workers
 
     def _serve(self, worker: Worker, connected: socket.socket, key: bytes) -> None:

@@ -27,6 +27,9 @@ _STOP_SECONDS = 8.0
 _MAIN = (
     "import json, sys\nsys.path[:] = json.loads(sys.argv.pop())\nfrom algo_ray.driver import main\nmain()"  # as ours is
 )
+INSECURE = "ALGO_RAY_INSECURE"
+"""The variable that allows traffic between machines which is not encrypted."""
+
 _CARRIED = (
     *("ALGO_LOCAL_SANDBOX", "ALGO_LOCAL_SANDBOX_PATHS", "ALGO_LOCAL_MEMORY", "ALGO_LOCAL_PROCESSES"),
     *("ALGO_LOCAL_OPEN_FILES", "ALGO_LOCAL_FILE_SIZE"),
@@ -77,6 +80,7 @@ class Connection:
         settings = {
             "address": self._address,
             "environment": {name: self.environ[name] for name in _CARRIED if self.environ.get(name)},
+            "is_insecure": self.environ.get(INSECURE, "").lower() in ("1", "true", "yes", "on"),
             "packages": [str(Path(str(package.__file__)).parent) for package in (algo_core, algo_local, algo_ray)],
         }
         arguments = [str(theirs.fileno()), json.dumps(settings), json.dumps([part for part in sys.path if part])]

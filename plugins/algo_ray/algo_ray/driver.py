@@ -11,48 +11,16 @@ import os
 import socket
 import sys
 import threading
-from collections import OrderedDict
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+from algo_ray.archives import Archives
 from algo_ray.frames import Channel
 from algo_ray.joining import join
-from algo_ray.packing import Need, digest_of, pack, pack_environment
+from algo_ray.lines import encryption, family_of, is_loopback
 from algo_ray.relay import Relay
 from algo_ray.seats import Seats
-from algo_ray.sessions import Session, family_of
-
-_KEPT_ARCHIVES = 256
-"""Sources and environments that are kept in the object store for nodes that may ask for them."""
-
-
-class Archives:
-    """What nodes may need of builds, in Ray's object store, by the hash of its content."""
-
-    def __init__(self) -> None:
-        self._kept: OrderedDict[str, tuple[Any, str]] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def of(self, need: Need) -> tuple[Need, list[Any]]:
-        """A build as nodes keep it, and references to its source and environment. OSError if one cannot be read."""
-        source, _ = self._put(need, need.commit, lambda: pack(Path(need.source)))
-        environment, digest = self._put(need, os.path.basename(need.environment), lambda: pack_environment(need))
-        return need._replace(digest=digest), [source, environment]
-
-    def _put(self, need: Need, name: str, make: Callable[[], bytes]) -> tuple[Any, str]:
-        import ray
-
-        if not name:
-            return None, ""
-        with self._lock:
-            if name not in self._kept:
-                archive = make()
-                self._kept[name] = ray.put(archive), digest_of(need, archive)
-                if len(self._kept) > _KEPT_ARCHIVES:
-                    self._kept.popitem(last=False)
-            self._kept.move_to_end(name)
-            return self._kept[name]
+from algo_ray.sessions import Session
 
 
 class Driver:
@@ -66,9 +34,13 @@ class Driver:
 
     def run(self, settings: dict[str, Any]) -> None:
         """Connect to the cluster, say so, and serve."""
-        if told := join(settings["address"], settings["environment"], settings["packages"]):
+        if told := join(**settings):
             self._channel.send("refused", *told)
             return
+        import ray
+
+        self._own = ray.util.get_node_ip_address()
+        self._tls = encryption(os.environ, is_platform=True)
         self._seats, self._archives = Seats(), Archives()
         self._channel.send("ready", self._seats.cluster())
         while True:
@@ -81,9 +53,7 @@ class Driver:
                 threading.Thread(target=work, args=(channel,), daemon=True).start()
 
     def _serve(self, channel: Channel) -> None:
-        import ray
-
-        Session(channel, self._seats, self._archives, self._address, ray.util.get_node_ip_address()).run()
+        Session(channel, self._seats, self._archives, self._address, self._own).run()
 
     def _tell(self, channel: Channel) -> None:
         """Answer questions about the cluster."""
@@ -91,17 +61,17 @@ class Driver:
             channel.send("cluster", self._seats.cluster())
 
     def _address(self, platform: str) -> str:
-        """The platform's address as the nodes see it, which differs where they are other machines."""
-        import ray
-
-        own = ray.util.get_node_ip_address()
-        if own.startswith("127.") or own in ("::1", "localhost"):
+        """The address at which nodes reach the platform at `platform`: that of a relay, unless nothing leaves this
+        machine in any case.
+        """
+        if is_loopback(self._own) and not self._tls:
             return platform
         with self._lock:
             if platform not in self._relays:
-                host, _, port = platform.rpartition("/")[2].rpartition(":")
-                listener = socket.create_server((own, 0), family=family_of(own), backlog=128)
-                self._relays[platform] = Relay(listener, (host, int(port)))
+                place = urlsplit(platform)
+                listener = socket.create_server((self._own, 0), family=family_of(self._own), backlog=128)
+                target = place.hostname or "127.0.0.1", place.port or 80
+                self._relays[platform] = Relay(listener, target, accepts_tls=self._tls)
             return self._relays[platform].address
 
 

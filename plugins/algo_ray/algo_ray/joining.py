@@ -9,6 +9,8 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 
+from algo_ray.lines import encryption, is_loopback
+
 OLDEST, NEWEST = (2, 60), (3,)
 """The versions of Ray that fit: from the first, before the second."""
 
@@ -26,10 +28,11 @@ Refusal = tuple[str, str, str | None]
 """The class of the error (`network` or `configuration`), a message, and a hint."""
 
 
-def join(address: str, environment: Mapping[str, str], packages: Sequence[str]) -> Refusal | None:
+def join(address: str, environment: Mapping[str, str], packages: Sequence[str], *, is_insecure: bool) -> Refusal | None:
     """Connect to the cluster at `address`; why that is impossible.
 
-    `environment` is that of the actors, `packages` are the directories of our own code.
+    `environment` is that of the actors, `packages` are the directories of our own code. `is_insecure` allows traffic
+    between machines that is not encrypted.
     """
     host, _, port = address.rpartition(":")
     try:
@@ -56,7 +59,9 @@ def join(address: str, environment: Mapping[str, str], packages: Sequence[str]) 
         )
     except Exception as error:  # Ray raises what it likes
         return _explained(address, error)
-    return None
+    if is_insecure or encryption(os.environ, is_platform=True):
+        return None
+    return _unprotected(ray.util.get_node_ip_address())
 
 
 def unfit(version: str) -> Refusal | None:
@@ -68,6 +73,18 @@ def unfit(version: str) -> Refusal | None:
         "configuration",
         f"Ray {version} is installed, and algo-ray needs 2.60 or later, before 3",
         f"Install one that fits: {sys.executable} -m pip install 'ray>=2.60,<3'",
+    )
+
+
+def _unprotected(address: str) -> Refusal | None:
+    """Why a platform whose machine has this address in the cluster does not join it without encryption."""
+    if is_loopback(address):
+        return None
+    return (
+        "configuration",
+        f"Calls, their inputs and keys would travel unprotected between {address} and the nodes of the Ray cluster",
+        "Set RAY_USE_TLS=1 and Ray's certificates on every machine (README of algo-ray), or give --insecure-http if the"
+        " cluster has a network of its own",
     )
 
 

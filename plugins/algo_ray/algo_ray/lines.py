@@ -116,3 +116,13 @@ def hasten(connected: socket.socket) -> None:
     for name, value in wanted.items():
         with contextlib.suppress(AttributeError, OSError):  # not every system has each
             connected.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+def is_loopback(address: str) -> bool:
+    """Whether an address of this machine in a cluster is reached by no other machine."""
+    return address.startswith("127.") or address in ("::1", "localhost")
+
+
+def family_of(address: str) -> socket.AddressFamily:
+    """The kind of an address: IPv4 or IPv6."""
+    return socket.AF_INET6 if ":" in address else socket.AF_INET

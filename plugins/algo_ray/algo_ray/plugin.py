@@ -27,5 +27,6 @@ def algo_variables() -> list[Variable]:
     return [
         Variable("ALGO_RAY_PLACEMENT_SECONDS", "how long a worker waits for a node with room (default: 120)"),
         Variable("ALGO_RAY_START_SECONDS", "how long a node may take to start a worker there (default: 600)"),
+        Variable("ALGO_RAY_INSECURE", "1 allows traffic between machines without RAY_USE_TLS (default: refused)"),
         Variable("ALGO_RAY_CACHE", "on a node: directory of the builds that it runs (default: ~/.cache/algo-ray)"),
     ]

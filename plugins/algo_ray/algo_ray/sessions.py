@@ -14,12 +14,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from algo_ray.frames import Channel
-from algo_ray.lines import PROVE_SECONDS, prove
+from algo_ray.lines import PROVE_SECONDS, family_of, prove
 from algo_ray.packing import Need
 from algo_ray.seats import Placed, Seats, Unplaced, reason_of
 
 if TYPE_CHECKING:
-    from algo_ray.driver import Archives
+    from algo_ray.archives import Archives
 
 PATIENCE = "ALGO_RAY_START_SECONDS"
 """The variable that says how many seconds a node may take to start a worker, what it unpacks for that included."""
@@ -155,11 +155,6 @@ class Session:
                 self._seats.give_back(placed)
         else:
             self._seats.drop(placed)
-
-
-def family_of(address: str) -> socket.AddressFamily:
-    """The kind of an address: IPv4 or IPv6."""
-    return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
 def _accepted(listener: socket.socket, key: bytes) -> socket.socket | None:

@@ -68,7 +68,9 @@ def complete_executors(ctx: click.Context, param: click.Parameter, incomplete: s
 @click.option(
     "--tls-key", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Key of the certificate (PEM file)."
 )
-@click.option("--insecure-http", is_flag=True, help="Allow other machines to connect without TLS.")
+@click.option(
+    "--insecure-http", is_flag=True, help="Allow other machines, nodes of a cluster as well, to connect without TLS."
+)
 @click.option(
     "--engine",
     metavar="NAME",
@@ -143,6 +145,8 @@ def serve(
         if engine != "ray":
             raise UsageError("--ray-address is of --engine ray", "Add --engine ray, or leave out --ray-address")
         os.environ["ALGO_RAY_ADDRESS"] = ray_address  # as for processes that this one starts
+    if insecure_http:
+        os.environ["ALGO_RAY_INSECURE"] = "1"
     if engine is None:
         _check_sandbox(app, is_local=bool(_LOOPBACK.fullmatch(host)))
     from algo_local.execution.ahead import workers_kept_ready
