@@ -14,10 +14,10 @@ from support.stores import Store
 
 from algo_core.errors import ConfigError
 from algo_core.storage.contract import Storage
-from algo_local.data import store as store_module
+from algo_local.data import store_objects as store_module
 from algo_local.data.contract import LARGE, get, put
 from algo_local.data.incoming import Incoming
-from algo_local.data.store import StoreObjects
+from algo_local.data.store_objects import StoreObjects
 from algo_local.refusals import StorageUnavailable
 from algo_local.testing import ObjectsContract
 
@@ -134,9 +134,9 @@ def test_what_was_written_after_a_deletion_began_stays(
     put(objects, directory, "before", b"x")
     noted = objects.set_aside(directory)
     put(objects, directory, "after", b"x")
-    modified = store_module._modified
+    modified = store_module.modified_at
     monkeypatch.setattr(
-        store_module, "_modified", lambda entry: modified(entry) + (entry.name == "after") * 2
+        store_module, "modified_at", lambda entry: modified(entry) + (entry.name == "after") * 2
     )  # stores tell whole seconds
     assert objects.remove_leftover(noted)
     assert objects.names(directory) == ["after"]

@@ -23,7 +23,7 @@ from algo_local.data import shared_sources
 from algo_local.data.contract import put
 from algo_local.data.incoming import Incoming
 from algo_local.data.shared_sources import SharedSources
-from algo_local.data.store import StoreObjects
+from algo_local.data.store_objects import StoreObjects
 from algo_local.opening import open_platform
 from algo_local.platform import Platform
 from algo_local.pruning import Pruning

@@ -74,13 +74,17 @@ def test_the_calls_of_algorithms_take_no_processor(ray_executor: RayExecutor, bu
     assert [actor["resources"]["cpus"] for actor in actors(ray_executor)] == [0.0]
 
 
-def test_what_no_node_has_is_told(tmp_path: Path, ray_cluster: Any, build_code: Callable[..., Build]) -> None:
-    driver = Connection(ray_cluster.address, tmp_path / "driver", {**os.environ, seats.PATIENCE: "1"})
+@pytest.mark.parametrize(("patience", "timeout"), [("2", PATIENCE), ("600", 2.0)], ids=["worker", "caller"])
+def test_what_no_node_has_is_told(
+    tmp_path: Path, ray_cluster: Any, build_code: Callable[..., Build], patience: str, timeout: float
+) -> None:
+    driver = Connection(ray_cluster.address, tmp_path / "driver", {**os.environ, seats.PATIENCE: patience})
+    driver.open()
     executor = RayExecutor(lambda: None, tmp_path / "driver", driver)  # type: ignore[arg-type,return-value]
     made = build_code(ECHO, gpus=4)
     try:
         executor._factory._endpoint = type("E", (), {"address": "http://127.0.0.1:9"})  # type: ignore[union-attr]
-        outcome = executor.call(made, Payload("json", 1), timeout=PATIENCE, context=context_for())
+        outcome = executor.call(made, Payload("json", 1), timeout=timeout, context=context_for())
         assert outcome.failure
         assert "No node of the cluster has cpus=1, gpus=4" in outcome.failure.message
     finally:

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from algo_local.data.incoming import Incoming
-from algo_local.data.store import StoreObjects
+from algo_local.data.store_objects import StoreObjects
 from algo_local.opening import open_platform
 from algo_local.platform import Platform
 from algo_local.state import State

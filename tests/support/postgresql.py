@@ -7,8 +7,10 @@ import importlib.util
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -104,6 +106,32 @@ class PostgresqlServer:
     def stop(self, mode: str = "immediate") -> None:
         self._run("pg_ctl", "-D", str(self._data), "-w", "-m", mode, "stop")
 
+    def processes(self) -> list[int]:
+        """Its processes, the first one at the head."""
+        parent = int((self._data / "postmaster.pid").read_text().split()[0])
+        return [parent, *map(int, Path(f"/proc/{parent}/task/{parent}/children").read_text().split())]
+
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Have it answer nothing within a block, and end no connection."""
+        frozen = self.processes()
+        try:
+            for process in frozen:
+                os.kill(process, signal.SIGSTOP)
+            yield
+        finally:
+            for process in reversed(frozen):
+                os.kill(process, signal.SIGCONT)
+
+    def kill(self) -> None:
+        """Kill all of its processes, as a power failure does."""
+        killed = self.processes()
+        for process in killed:
+            os.kill(process, signal.SIGKILL)
+        while any(Path(f"/proc/{process}").exists() for process in killed):
+            time.sleep(0.01)
+        (self._data / "postmaster.pid").unlink()
+
     def close(self) -> None:
         """Stop it, whatever its state is, and remove everything."""
         if (self._data / "postmaster.pid").exists():
@@ -159,7 +187,7 @@ class PostgresqlServer:
         """Empty a database for the next test, whatever is still connected to it."""
         with self.administration(database_of(url)) as connection:
             connection.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"  # it may hold rows until it has ended
                 " WHERE datname = current_database() AND pid != pg_backend_pid()"
             )
             connection.execute(_EMPTY)

@@ -17,7 +17,7 @@ from algo_local.state import DATABASE, State, place
 from algo_local.trees import disk_use, remove_tree
 
 if TYPE_CHECKING:
-    from algo_local.data.store import StoreObjects
+    from algo_local.data.store_objects import StoreObjects
     from algo_local.metadata.postgresql.database import PostgresqlDatabase
 
 _KINDS = {

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from algo_local.algorithms.compilation import Compiler
     from algo_local.algorithms.directory_publication import TryIt, Wish
     from algo_local.algorithms.equipping import Equipment
+    from algo_local.algorithms.pending_builds import PendingBuilds
     from algo_local.algorithms.registry import Algorithm, Registry, Version
     from algo_local.algorithms.repositories import Repositories
     from algo_local.data.connector_data import ConnectedData
@@ -94,6 +95,9 @@ class Forwarding(Protocol):
 
     def follow(self) -> None:
         """Have its workers follow a change."""
+
+    def build(self, algorithm: str) -> None:
+        """Have it build what was requested of an algorithm, given its id."""
 
 
 class Platform:
@@ -337,6 +341,18 @@ class Platform:
         return Compiler(self.registry, self.builds, self.repositories, self.builder)
 
     @_Part
+    def pending_builds(self) -> PendingBuilds:
+        """Builds what pushes have asked for."""
+        from algo_local.algorithms.pending_builds import PendingBuilds
+
+        def forward(algorithm: str) -> bool:
+            if self.forwarding:
+                self.forwarding.build(algorithm)
+            return self.forwarding is not None
+
+        return PendingBuilds(self.registry, self.builds, lambda: self.compiler, self.in_background, forward)
+
+    @_Part
     def executor(self) -> Executor:
         """Runs builds. Its processes end with this one at the latest.
 
@@ -533,9 +549,10 @@ class Platform:
             self._background = [running for running in self._background if running.is_alive()] + [thread]
 
     def end_background(self) -> None:
-        """Return when all that was begun in the background is done."""
-        for thread in list(self._background):
-            thread.join()
+        """Return when all that was begun in the background is done, and what that has begun."""
+        while running := [thread for thread in list(self._background) if thread.is_alive()]:
+            for thread in running:
+                thread.join()
 
     def wait_for_background(self) -> None:
         """Return when all that was begun in the background is done, and on record.

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import errno
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from algo_core.errors import AlreadyExists, NotFoundError, PermissionDenied, PlatformError, RequestRefused
 
@@ -45,6 +48,10 @@ class StorageUnavailable(PlatformError):
     """The platform's own disk, database or object store cannot be used now; what was asked for was not done."""
 
 
+class CommitUnknown(StorageUnavailable):
+    """The database went away while a change was committed, and could not be asked whether it was."""
+
+
 class StorageFull(StorageUnavailable):
     """There is no room on the disk."""
 
@@ -53,3 +60,26 @@ def storage_error(error: OSError, message: str) -> StorageUnavailable:
     """The refusal that a failure of the file system amounts to."""
     kind = StorageFull if error.errno in _FULL else StorageUnavailable
     return kind(f"{message}: {error.strerror or error}", "Make room on the disk, or have it mended: algo local status")
+
+
+class CommonFailure:
+    """Has threads that queue for a lock fail together: what the one before them waited for in vain, they need not."""
+
+    def __init__(self) -> None:
+        self._last: tuple[float, StorageUnavailable] | None = None
+
+    @contextmanager
+    def shared(self, began: float) -> Iterator[None]:
+        """A block under the lock, for which a thread queued at `began` by the monotonic clock.
+
+        Raises:
+            StorageUnavailable: if the block of another thread has ended with it since.
+        """
+        if self._last and self._last[0] >= began:
+            before = self._last[1]
+            raise type(before)(before.message, before.hint)
+        try:
+            yield
+        except StorageUnavailable as error:
+            self._last = time.monotonic(), error
+            raise

@@ -79,11 +79,11 @@ class Seats:
         self._janitor: threading.Thread | None = None
         self._patience = float(os.environ.get(PATIENCE) or PLACEMENT_SECONDS)
 
-    def take(self, resources: Resources, *, nested: bool, on_wait: Callable[[], bool]) -> Placed:
+    def take(self, resources: Resources, *, nested: bool, on_wait: Callable[[str], bool]) -> Placed:
         """An actor with these resources, spare or new.
 
         `nested` is one for a call that an algorithm makes, whose caller keeps its processors meanwhile. `on_wait` is
-        called while there is no room; returns whether to go on waiting.
+        called with the reason while there is no room; returns whether to go on waiting.
 
         Raises:
             Unplaced: if no node has room in time, or `on_wait` says so.
@@ -102,7 +102,7 @@ class Seats:
             _kill(other.handle)
         return self._new(resources, nested, on_wait)
 
-    def _new(self, resources: Resources, nested: bool, on_wait: Callable[[], bool]) -> Placed:
+    def _new(self, resources: Resources, nested: bool, on_wait: Callable[[str], bool]) -> Placed:
         import ray
 
         end = time.monotonic() + self._patience
@@ -110,26 +110,29 @@ class Seats:
             try:
                 placed = self._placed(resources, nested, on_wait, end)
             except ray.exceptions.RayActorError as error:  # its node has died, which Ray takes some seconds to see
-                if time.monotonic() >= end or not on_wait():
-                    said = f"{_named(dict(resources))}: {reason_of(error)}"
-                    raise Unplaced(f"Nodes of the cluster end before a worker has started there, with {said}") from None
+                said = f"{_named(dict(resources))}: {reason_of(error)}"
+                reason = f"Nodes of the cluster end before a worker has started there, with {said}"
+                if time.monotonic() >= end or not on_wait(reason):
+                    raise Unplaced(reason) from None
                 continue
             placed.begin_watch()
             with self._lock:
                 self._all.add(placed)
             return placed
 
-    def _placed(self, resources: Resources, nested: bool, on_wait: Callable[[], bool], end: float) -> Placed:
+    def _placed(self, resources: Resources, nested: bool, on_wait: Callable[[str], bool], end: float) -> Placed:
         import ray
 
         placed = Placed(self._actor(dict(resources), nested), resources, nested)
         with self._lock:
             self._pending[id(placed)] = resources
         try:
+            began = time.monotonic()
             place = placed.handle.place.remote()
             while not ray.wait([place], timeout=_SLICE)[0]:
-                if time.monotonic() >= end or not on_wait():
-                    raise Unplaced(self._why_not(dict(resources)))
+                reason = self._why_not(dict(resources), time.monotonic() - began)
+                if time.monotonic() >= end or not on_wait(reason):
+                    raise Unplaced(reason)
             placed.node, placed.process = ray.get(place)
         except BaseException:
             _kill(placed.handle)
@@ -170,7 +173,8 @@ class Seats:
             counts = {node: sum(1 for placed in self._all if placed.node == node) for node in nodes}
         return min(nodes, key=lambda node: counts[node]) if nodes else None
 
-    def _why_not(self, wanted: dict[str, float]) -> str:
+    def _why_not(self, wanted: dict[str, float], seconds: float) -> str:
+        """Why an actor with these resources has not been placed for `seconds`."""
         import ray
 
         said = _named(wanted)
@@ -178,7 +182,7 @@ class Seats:
         names = {"cpus": "CPU", "gpus": "GPU"}
         if not any(all(node.get(names.get(k, k), 0) >= v for k, v in wanted.items()) for node in nodes):
             return f"No node of the cluster has {said}"
-        return f"No node of the cluster had room for {said} within {self._patience:.0f} seconds"
+        return f"No node of the cluster had room for {said} within {max(1.0, seconds):.0f} seconds"
 
     def give_back(self, placed: Placed) -> None:
         """Its worker has ended: keep it for the next one for a while."""

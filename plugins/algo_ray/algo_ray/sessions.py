@@ -69,7 +69,7 @@ class Session:
         _, need, account, token, label, platform, resources, nested, key = message
         while True:
             try:
-                placed = self._seats.take(resources, nested=nested, on_wait=lambda: self._goes_on(is_placed=False))
+                placed = self._seats.take(resources, nested=nested, on_wait=self._goes_on)
             except Unplaced as error:
                 self._channel.send("refused", str(error), "Add nodes, or have the algorithm ask for less")
                 return False
@@ -83,7 +83,7 @@ class Session:
                     began = placed.handle.begin.remote(*given)
                     end = time.monotonic() + self._patience
                     while not ray.wait([began], timeout=0.25)[0]:
-                        if not self._goes_on(is_placed=True):
+                        if not self._goes_on():
                             self._seats.drop(placed)
                             return False
                         if time.monotonic() >= end:
@@ -114,10 +114,10 @@ class Session:
             placed.watch(self._died)
             return True
 
-    def _goes_on(self, *, is_placed: bool) -> bool:
-        """Tell the platform that this takes a while; whether it still wants it."""
+    def _goes_on(self, unplaced: str = "") -> bool:
+        """Tell the platform that this takes a while, and why it has no node yet; whether it still wants it."""
         try:
-            self._channel.send("waiting", is_placed)
+            self._channel.send("waiting", unplaced)
         except OSError:
             return False
         return True

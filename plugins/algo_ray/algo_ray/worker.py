@@ -232,8 +232,11 @@ class RayWorkers:
         depth: int = 0,
         *,
         on_load: Callable[[], None] = lambda: None,
+        on_wait: Callable[[str], None] = lambda reason: None,
     ) -> RayWorker:
         """Start a worker where the cluster has room; `on_load` is called if that takes a while.
+
+        `on_wait` is told why no node has room, in a sentence, and nothing when one has.
 
         Raises:
             AlgoError: if no node can run it.
@@ -252,7 +255,7 @@ class RayWorkers:
                 address = self._endpoint().address
                 key = secrets.token_bytes(KEY_BYTES)
                 channel.send("start", tuple(need), account, token, label, address, _resources(build), depth > 0, key)
-                name = self._started(channel, account, build, on_load)
+                name = self._started(channel, account, build, on_load, on_wait)
                 line = self._line(channel)
             except BaseException:
                 channel.close()
@@ -262,17 +265,25 @@ class RayWorkers:
                     self._starting.discard(channel)
         return RayWorker(channel, line, account, token, name)
 
-    def _started(self, channel: Channel, account: str, build: Build, on_load: Callable[[], None]) -> str:
+    def _started(
+        self,
+        channel: Channel,
+        account: str,
+        build: Build,
+        on_load: Callable[[], None],
+        on_wait: Callable[[str], None],
+    ) -> str:
         slow = time.monotonic() + _SLOW_SECONDS
         while reply := self._reply(channel):
             if reply[0] == "started":
                 return f"{reply[1]}@{reply[2][:12]}"
             if reply[0] == "refused":
                 raise AlgoError(reply[1], reply[2])
+            on_wait(reply[1])
             if time.monotonic() >= slow:
                 slow = time.monotonic() + _SLOW_SECONDS
                 on_load()
-                if not reply[1]:
+                if reply[1]:
                     self._make_room(account, build)
         raise AlgoError("The connection to the Ray cluster was lost")
 

@@ -32,7 +32,7 @@ from algo_local.data import shared_repositories
 from algo_local.data.contract import put
 from algo_local.data.incoming import Incoming
 from algo_local.data.shared_repositories import REPOSITORIES, SharedRepositories
-from algo_local.data.store import StoreObjects
+from algo_local.data.store_objects import StoreObjects
 from algo_local.metadata.write_stop import allow_writes, stop_writes
 from algo_local.platform import Platform
 from algo_local.pruning import Pruning
@@ -387,7 +387,11 @@ def serving(machine_at: Machines) -> Iterator[Callable[[Platform], str]]:
 
 
 def test_pushes_to_two_machines(
-    machine_at: Machines, shared_algorithm: Algorithm, serving: Callable[[Platform], str], tmp_path: Path
+    machine_at: Machines,
+    shared_algorithm: Algorithm,
+    serving: Callable[[Platform], str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     needs("git")
     environ = {
@@ -429,3 +433,15 @@ def test_pushes_to_two_machines(
     refused = git("push", "--force", "origin", "HEAD~1:master", cwd=clones[winner])
     assert refused.returncode != 0
     assert messages(machine_at("three"), shared_algorithm) == messages(platforms[winner], shared_algorithm)
+    assert git("commit", "-qam", "late", "--allow-empty", cwd=clones[loser]).returncode == 0
+
+    def fail(*given: Any) -> bool:
+        raise StorageUnavailable("the database is away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SharedRepositories, "replace", fail)
+        assert git("push", cwd=clones[loser]).returncode != 0
+    for platform in platforms:
+        platform.wait_for_background()
+    built = {build.status for build in platforms[0].builds.of(shared_algorithm)}
+    assert built == {"succeeded"}, "a push that did not take effect leaves no build"

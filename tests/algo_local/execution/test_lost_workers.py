@@ -12,6 +12,7 @@ import pytest
 
 from algo_local.algorithms.build import Build
 from algo_local.execution.payload import Failure, Outcome, Payload
+from algo_local.execution.protocol import CANNOT_RUN
 from algo_local.execution.scaling import Scaling
 from algo_local.execution.workers.contract import NotHandedOver
 from algo_local.execution.workers.local_pool import ATTEMPTS, LocalPool
@@ -75,6 +76,8 @@ class FarWorkers:
     said: list[Outcome | Exception] = field(default_factory=list)
     started: list[FarWorker] = field(default_factory=list)
     room: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(1000))
+    places: list[str] = field(default_factory=list)
+    """What is said of the place of each that is started."""
 
     def start(
         self,
@@ -85,7 +88,10 @@ class FarWorkers:
         depth: int = 0,
         *,
         on_load: Callable[[], None] = lambda: None,
+        on_wait: Callable[[str], None] = lambda reason: None,
     ) -> FarWorker:
+        for reason in self.places:
+            on_wait(reason)
         assert self.room.acquire(timeout=30)
         self.started.append(FarWorker(account, token, self.said, f"far-{len(self.started)}"))
         return self.started[-1]
@@ -98,6 +104,36 @@ def build_with(directory: Path, configuration: str = "{}") -> Build:
     directory.mkdir(exist_ok=True)
     (directory / "algorithmia.conf").write_text(configuration)
     return Build("0" * 40, directory, Path("/usr/bin/python3"), "src.Hello", "")
+
+
+NO_PLACE = "No node of the cluster has cpus=1, gpus=4"
+
+
+@pytest.mark.parametrize(
+    ("places", "message"),
+    [
+        ([], CANNOT_RUN),
+        ([NO_PLACE], NO_PLACE),
+        (["No node had room", NO_PLACE], NO_PLACE),
+        ([NO_PLACE, ""], CANNOT_RUN),
+    ],
+)
+def test_a_call_whose_time_ends_before_its_worker_has_a_place_says_why(
+    tmp_path: Path, places: list[str], message: str
+) -> None:
+    far = FarWorkers(room=threading.Semaphore(0), places=places)
+    pool = LocalPool(lambda: None, tmp_path, Scaling(most=1), workers=far)  # type: ignore[arg-type,return-value]
+    build = build_with(tmp_path / "source")
+    try:
+        for _ in range(2):  # the second one starts no worker: it waits for the same
+            outcome = pool.call(build, Payload("json", 1), timeout=0.1, context=context_for())
+            assert outcome.failure
+            assert (outcome.failure.message, outcome.failure.error_type) == (message, "TimeoutError")
+        far.room.release(1000)
+        assert pool.call(build, Payload("json", 1), timeout=30, context=context_for()) is DONE
+    finally:
+        far.room.release(1000)
+        pool.close()
 
 
 @pytest.mark.parametrize(

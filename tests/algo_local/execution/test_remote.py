@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from algo_core.errors import PermissionDenied
 from algo_local.algorithms.build import Build
 from algo_local.callers import CallContext
 from algo_local.execution.executor import Description, Executor, Notice
@@ -21,7 +22,7 @@ from algo_local.execution.relay.marks import MARKS, Marks
 from algo_local.execution.relay.remote import EngineUnavailable, RemoteExecutor
 from algo_local.execution.relay.wire import Channel, Gone, Kind
 from algo_local.execution.workers.local_pool import LocalPool
-from algo_local.refusals import TooManyCalls
+from algo_local.refusals import Forbidden, StorageFull, StorageUnavailable, TooManyCalls
 from algo_local.testing import ExecutorContract, context_for, wait_for
 
 BUILD = Build("c" * 40, Path("/source"), Path("/python"), "src.Hello", "the log", secrets=(("A", "\udc80"),))
@@ -208,6 +209,10 @@ def test_what_cannot_be_said_in_json_is_a_failure(joined: Pair) -> None:
     ("raised", "kind"),
     [
         (TooManyCalls("full"), TooManyCalls),
+        (EngineUnavailable("away"), StorageUnavailable),
+        (StorageFull("no room"), StorageFull),
+        (Forbidden("not yours", 2001), PermissionDenied),
+        (UnicodeError("no text"), ValueError),
         (ValueError("no"), ValueError),
         (ConnectionError("cluster"), Exception),
         (SystemExit(3), Exception),
@@ -218,8 +223,9 @@ def test_what_an_executor_raises_is_raised_here(joined: Pair, raised: BaseExcept
         raise raised
 
     joined.fake.does = does
-    with pytest.raises(kind, match=str(raised)):
+    with pytest.raises(kind, match=str(raised)) as caught:
         joined.call()
+    assert getattr(caught.value, "code", None) == getattr(raised, "code", None) or isinstance(raised, SystemExit)
     joined.fake.does = lambda payload, **options: None
     assert joined.call().failure is None
 

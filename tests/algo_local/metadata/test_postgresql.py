@@ -374,6 +374,24 @@ def test_a_server_that_refuses_to_write_is_tried_again_later(
         put(database, "b")
 
 
+def test_a_standby_is_named_at_start_and_the_next_host_is_tried(url: str, postgresql: PostgresqlServer) -> None:
+    """One that takes no writes is what libpq takes for a standby."""
+    with postgresql.administration() as connection:
+        connection.execute("CREATE ROLE reader LOGIN; ALTER ROLE reader SET default_transaction_read_only = on")
+        try:
+            wanted = f"{url.replace('algo@', 'reader@')}&target_session_attrs=read-write"
+            told = refusal(wanted)
+            assert isinstance(told, StorageUnavailable)
+            assert "No server of the database" in told.message
+            assert "Name the primary server" in (told.hint or "")
+        finally:
+            connection.execute("DROP ROLE reader")
+    with closing(
+        PostgresqlDatabase(url.replace("host=", "target_session_attrs=read-write&host=/nowhere,"))
+    ) as database:
+        put(database, "a")
+
+
 def test_one_that_refused_to_write_is_not_asked_again(
     database: PostgresqlDatabase, postgresql: PostgresqlServer, url: str
 ) -> None:

@@ -20,7 +20,7 @@ from algo_local.platform import Platform
 from algo_local.records import journal
 from algo_local.records.journal import Journal
 from algo_local.records.record import Record
-from algo_local.refusals import StorageFull
+from algo_local.refusals import StorageFull, StorageUnavailable
 
 ONLY_ON_SQLITE = True
 
@@ -155,6 +155,8 @@ def test_what_is_given_up_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert [found.pending(f"req-{number}") is not None for number in range(6)] == [False] * 3 + [True] * 3
     assert [found.pending_content(f"digest-{number}") is not None for number in range(6)] == [False] * 4 + [True] * 2
     found.flush()
+    with pytest.raises(StorageUnavailable):
+        found.change(lambda rows: None)
     assert len(told) == 1, "it is told once"
     with database.read() as rows:
         rows.execute("PRAGMA max_page_count=1000000")

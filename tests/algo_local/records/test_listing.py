@@ -11,7 +11,7 @@ import pytest
 
 from algo_local.platform import Platform
 from algo_local.records.record import STATES, Record
-from algo_local.records.rows import Question, listed, row_of, store
+from algo_local.records.rows import Question, listed, listed_of_owner, row_of, store
 
 ON_BOTH_DATABASES = True
 
@@ -154,6 +154,68 @@ def test_a_page_reads_no_more_than_it_shows_wherever_it_is(with_calls: Platform,
                 assert "Seq Scan " not in explained.scans, question
             else:
                 assert steps_of(rows, question, limit) <= 100 * limit * len(STATES), question
+
+
+def test_failures_of_an_accounts_algorithms_take_two_queries_and_no_scan(
+    platform: Platform, metadata_url: str | None
+) -> None:
+    """The same answers as asking for each of many algorithms, though most calls are others', or older, or went well."""
+    chance, many = random.Random(1), 300
+    platform.metadata.ensure_account("jane")
+    platform.metadata.ensure_account("eve")
+    made = [
+        Record(
+            *(f"req-{number:05}", "bob", f"a{chance.randrange(many)}", "jane", "A", "1.0.0"),
+            *(float(number // 3), chance.choice(("done", "done", "running", "failed", "lost", "cancelled"))),
+        )
+        for number in range(6000)
+    ]
+    with platform.database.write() as rows:
+        # Those of eve have as many failures, which are not jane's.
+        ids = [(f"a{number}", "eve" if number % 3 == 0 else "jane", f"A{number}") for number in range(many)]
+        rows.executemany("INSERT INTO algorithms (id, owner, name, created_at) VALUES (?, ?, ?, 0)", ids)
+        store(rows, map(row_of, made), [])
+    if metadata_url:
+        with psycopg.connect(metadata_url, autocommit=True) as connection:
+            connection.execute("VACUUM ANALYZE")
+    states, janes = ("failed", "lost", "cancelled"), {identifier for identifier, owner, _ in ids if owner == "jane"}
+    with platform.database.read() as found:
+        for since, limit in ((0.0, 200), (1500.0, 200), (1990.0, 200), (1500.0, 3), (3000.0, 200)):
+            counted = Counted(found)
+            got = listed_of_owner(counted, "JANE", states, since, limit)
+            expected = sorted(
+                (
+                    (each.created_at, each.id)
+                    for each in made
+                    if each.algorithm in janes and each.state in states and each.created_at >= since
+                ),
+                reverse=True,
+            )
+            assert [(each.created_at, each.id) for each in got] == expected[:limit]
+            assert len(counted.asked) <= 2
+            for query, values in counted.asked:
+                if metadata_url:
+                    explained = Explained(found)
+                    explained.execute(query, values)
+                    assert explained.read <= 10 * many, "of 6000 calls"
+                    plan = str(explained.scans)
+                else:
+                    plan = str(found.execute(f"EXPLAIN QUERY PLAN {query}", values).fetchall())
+                assert "SCAN requests" not in plan
+                assert "requests_by_algorithm" in plan
+        assert listed_of_owner(found, "nobody", states, 0.0, 200) == []
+
+
+class Counted:
+    """Rows that note what they are asked."""
+
+    def __init__(self, rows: Any) -> None:
+        self._rows = rows
+        self.asked: list[tuple[str, Sequence[Any]]] = []
+
+    def execute(self, query: str, values: Sequence[Any] = ()) -> Any:
+        self.asked.append((query, values))
+        return self._rows.execute(query, values)
 
 
 def steps_of(rows: Any, question: Question, limit: int) -> int:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,15 @@ from support.sandbox import wait_until
 
 from algo_core.errors import PlatformError
 from algo_local.algorithms import lifecycle
-from algo_local.metadata.sqlite import SqliteDatabase
 from algo_local.opening import open_platform
 from algo_local.platform import Platform
 from algo_local.records import rows as table
 from algo_local.records.limits import Retention
+from algo_local.records.live_call import Input, KeyTaken
 from algo_local.records.presence import Presence
 from algo_local.records.record import CUT_SHORT_FAILURE, LOST, LOST_FAILURE, Answer, Record
-from algo_local.records.recorder import Input, KeyTaken, Recorder
+from algo_local.records.recorder import Recorder
+from algo_local.refusals import CommitUnknown
 
 ON_BOTH_DATABASES = True
 
@@ -335,7 +337,7 @@ import os, sys
 from algo_local.opening import open_platform
 from algo_local.platform import Platform
 from algo_local.records.record import Record
-from algo_local.records.recorder import Input
+from algo_local.records.live_call import Input
 from algo_local.state import State
 platform = Platform(State.of())
 record = Record("req-1", "jane", "a", "jane", "A", "1.0.0", 1.0, is_void=True, key="k", key_digest="d")
@@ -429,6 +431,51 @@ def test_a_repetition_that_is_lost_is_not_executed_for_who_refuses_that(
     assert answer.headers["Idempotency-Repeated"] == "req-1"
 
 
+def test_a_call_that_was_refused_as_nobody_knew_whether_it_was_committed_is_taken_back(
+    embedded: Any, platform: Platform, publish: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database went away after the commit; the client was told that nothing was done, and tries again."""
+    publish("jane/Counted", COUNTED)
+    with unknown_commit(platform.database, monkeypatch):
+        refused = embedded.run("jane/Counted", b"0", "application/json", headers={"Idempotency-Key": "k"})
+        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1"), refused.text
+    with unknown_commit(platform.database, monkeypatch):
+        assert embedded.run("jane/Counted?output=void", b"0", "application/json").status_code == 503
+    again = embedded.run("jane/Counted", b"0", "application/json", headers={"Idempotency-Key": "k"})
+    assert again.json()["result"] == 1, again.text
+    assert [found["state"] for found in embedded("GET", "requests").json()["results"]] == ["done"]
+
+
+def test_calls_that_were_taken_over_by_an_unknown_commit_wait_for_a_server_again(
+    recorder: Recorder, platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting = Record("req-1", "jane", "id", "jane", "Echo", "1.0.0", time.time(), is_void=True, resumption="x")
+    with platform.database.write() as rows:
+        table.store(rows, [table.row_of(waiting)], [])
+    with unknown_commit(recorder._database, monkeypatch), pytest.raises(CommitUnknown):
+        recorder.take_over([waiting])
+    assert wait_until(lambda: [found.id for found in recorder.left_over(5)] == ["req-1"])
+    assert [live.record.id for live in recorder.take_over([waiting])] == ["req-1"]
+    assert recorder.left_over(5) == []
+
+
+@contextmanager
+def unknown_commit(database: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Have the next transaction be committed, and its writer be told that nobody knows."""
+    original = type(database).write
+
+    @contextmanager
+    def write(self: Any, **options: Any) -> Iterator[Any]:
+        patch.undo()
+        with original(self, **options) as rows:
+            yield rows
+        raise CommitUnknown("the database went away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(database), "write", write)
+        yield
+
+
 def test_a_call_that_never_ran_is_simply_made(platform: Platform, crashed: Callable[[str], None]) -> None:
     crashed("accepted")
     record = Record("req-2", "jane", "a", "jane", "A", "1.0.0", 2.0, key="k", key_digest="d")
@@ -513,12 +560,10 @@ def test_a_served_platform_that_is_killed_leaves_no_call_running(
 
 
 @pytest.fixture
-def recorder(tmp_path: Path) -> Iterator[Recorder]:
-    platform = open_platform(tmp_path / "platform")
+def recorder(platform: Platform) -> Iterator[Recorder]:
     made = Recorder(platform.database, platform.root, lambda identifier: True, Retention(86400.0, 1 << 20, 1 << 10))
     yield made
     made.close()
-    platform.close()
 
 
 def record(number: int, **members: Any) -> Record:
@@ -561,7 +606,7 @@ def test_rows_wait_while_the_database_cannot_be_written_to(recorder: Recorder, m
         raise PlatformError("disk full")
 
     with monkeypatch.context() as broken:
-        broken.setattr(SqliteDatabase, "write", full)
+        broken.setattr(type(recorder._database), "write", full)
         make(recorder, 1)
         recorder.flush()
         with pytest.raises(PlatformError):
@@ -573,14 +618,14 @@ def test_rows_wait_while_the_database_cannot_be_written_to(recorder: Recorder, m
 def test_threads_share_transactions(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
     make(recorder, 0)
     recorder.flush()
-    count, write, held = [0], SqliteDatabase.write, threading.Event()
+    count, write, held = [0], type(recorder._database).write, threading.Event()
 
-    def counted(self: SqliteDatabase, **options: Any) -> Any:
+    def counted(self: Any, **options: Any) -> Any:
         count[0] += 1
         held.wait(60)
         return write(self, **options)
 
-    monkeypatch.setattr(SqliteDatabase, "write", counted)
+    monkeypatch.setattr(type(recorder._database), "write", counted)
     with ThreadPoolExecutor(20) as threads:
         waiting = [
             threads.submit(recorder.accept, record(number, key=str(number)), Input("text", b"x"), "full")
@@ -602,7 +647,7 @@ def test_a_thread_that_is_interrupted_loses_nothing_of_others(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as broken, pytest.raises(KeyboardInterrupt):
-        broken.setattr(SqliteDatabase, "write", interrupted)
+        broken.setattr(type(recorder._database), "write", interrupted)
         recorder.accept(record(2, key="k"), Input("text", b"x"), "full")
     assert [found.id for found in recorder.listed(table.Question(), 10)] == ["req-0002", "req-0001"]
 

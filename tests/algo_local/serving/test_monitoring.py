@@ -71,17 +71,6 @@ def test_a_line_as_text() -> None:
     assert said == ["1970-01-01T00:00:01.500+00:00 req-1 jane demo/Hello/1.0.0 done 0.250000"]
 
 
-def test_a_platform_whose_database_is_broken_is_not_healthy(platform: Platform) -> None:
-    assert platform.account
-    platform.close()
-    (platform.root / "platform.sqlite3").write_bytes(b"x" * 4096)
-    for suffix in ("-wal", "-shm"):
-        (platform.root / f"platform.sqlite3{suffix}").unlink(missing_ok=True)
-    answer = Monitoring(platform).answer(Request("GET", "/healthz", {}))
-    assert answer
-    assert answer.status == 503
-
-
 def test_buckets_count_what_lies_at_or_below_their_bound() -> None:
     histogram = Histogram()
     for seconds in (0.0, BUCKETS[0], BUCKETS[-1], BUCKETS[-1] + 1):

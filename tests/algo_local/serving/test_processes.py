@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -18,10 +19,13 @@ from typing import Any
 import pytest
 import trustme
 from support.postgresql import PostgresqlServer
+from support.programs import needs
 from support.serving import algo
 from support.several import Client, Several, eventually
+from support.wire import PATIENCE
 
 from algo_core.errors import ExitCode
+from algo_local.algorithms.builds import MOST_ATTEMPTS
 from algo_local.algorithms.lifecycle import create
 from algo_local.algorithms.source_trees.archives import FILE, TreeEntry
 from algo_local.opening import open_platform
@@ -441,6 +445,46 @@ def test_the_build_of_a_dead_front_end_has_failed_and_can_be_made_again(state: P
                 assert "the platform ended while this build ran: build it again" in log
             clients[0].send("POST", "algorithms/jane/Slow/compile")
             index.accept()[0].close()
+
+
+def test_the_build_of_a_push_outlives_its_front_end_is_begun_again_and_ends(state: Path, tmp_path: Path) -> None:
+    needs("git")
+    platform = open_platform(state / "root")
+    create(platform.registry, "jane", "Pushed", {"source_visibility": "closed", "license": "apl"})
+    platform.close()
+    names = [f"GIT_{who}_{what}" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")]
+    person = {**dict.fromkeys(names, "j@x.test"), "HOME": str(tmp_path)}
+
+    def git(*words: str) -> None:
+        subprocess.run(["git", *words], env={**os.environ, **person}, check=True, capture_output=True, timeout=60)
+
+    with socket.create_server(("127.0.0.1", 0)) as index, contextlib.ExitStack() as stack:  # which never answers
+        index.settimeout(PATIENCE)
+        address = f"http://127.0.0.1:{index.getsockname()[1]}/simple"
+        environ = {**os.environ, "PIP_INDEX_URL": address, "ALGO_LOCAL_INSTALLER": "pip"}
+        several = stack.enter_context(contextlib.closing(Several("--processes", "2", environ=environ)))
+        remote = f"{several.address.replace('://', f'://git:{several.key}@')}/git/jane/Pushed.git"
+        clone = str(tmp_path / "clone")
+        git("clone", remote, clone)
+        (tmp_path / "clone" / "requirements.txt").write_text("some-package==1.0\n")
+        git("-C", clone, "commit", "-qam", "Slow")
+        git("-C", clone, "push", "-q")
+        stack.enter_context(index.accept()[0])
+
+        def builds() -> Any:
+            with several.clients(1) as (client,):
+                return client("GET", "algorithms/jane/Pushed/builds")[1]["results"]
+
+        (first,) = builds()
+        for front_end in several.front_ends:
+            several.crash(front_end)
+        for _ in range(MOST_ATTEMPTS - 1):
+            several.crash(several.engine)
+            stack.enter_context(index.accept()[0])
+            (found,) = builds()
+            assert (found["build_id"], found["status"]) == (first["build_id"], "in-progress")
+        several.crash(several.engine)
+        eventually(lambda: [build["status"] for build in builds()] == ["failed"])
 
 
 # Hangs

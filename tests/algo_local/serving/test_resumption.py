@@ -17,8 +17,8 @@ from support.wire import PATIENCE
 
 from algo_local.opening import open_platform
 from algo_local.platform import Platform
+from algo_local.records.live_call import Input, KeyTaken, TakenOver
 from algo_local.records.record import FULL, LOST, Answer, Record
-from algo_local.records.recorder import Input, KeyTaken, TakenOver
 from algo_local.records.resumption import Resumption
 from algo_local.records.rows import Question
 from algo_local.state import State

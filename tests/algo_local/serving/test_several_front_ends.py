@@ -158,7 +158,7 @@ CRASH = """
 import sys
 from algo_local.opening import open_platform
 from algo_local.records.record import Record
-from algo_local.records.recorder import Input
+from algo_local.records.live_call import Input
 from algo_local.state import State
 platform = open_platform(State.of())
 record = Record("req-1", "jane", "a", "jane", "A", "1.0.0", 1.0, is_void=True, key="k", key_digest="d")

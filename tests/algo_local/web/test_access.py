@@ -176,7 +176,8 @@ def test_the_table_is_sound() -> None:
     from importlib import import_module
 
     from algo_local.web.features import FEATURES
-    from algo_local.web.shapes import CONTENT, PATH, QUERY, SCHEMAS
+    from algo_local.web.schemas.bodies import CONTENT, SCHEMAS
+    from algo_local.web.schemas.parameters import PATH, QUERY
 
     seen: set[tuple[str, str]] = set()
     identifiers: set[str] = set()
@@ -200,7 +201,8 @@ def _sources() -> str:
 
     import algo_local.web
 
+    here = Path(algo_local.web.__path__[0])
     return "".join(
-        (Path(algo_local.web.__path__[0]) / name).read_text().replace(f'    "{name}": ', "")
-        for name in ("openapi.py", "operations.py", "shapes.py")
+        (here / name).read_text().replace(f'    "{name}": ', "")
+        for name in ("openapi.py", "operations.py", *(f"schemas/{path.name}" for path in here.glob("schemas/*.py")))
     )

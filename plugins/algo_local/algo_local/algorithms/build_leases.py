@@ -36,9 +36,9 @@ _NOW = "extract(epoch FROM clock_timestamp())"
 _TAKE = (
     f"INSERT INTO builders (algorithm, owner, expires_at) VALUES (?, ?, {_NOW} + ?) ON CONFLICT (algorithm) DO UPDATE"
     " SET owner = excluded.owner, expires_at = excluded.expires_at"
-    f" WHERE builders.expires_at < {_NOW} OR builders.owner = ?"
+    f" WHERE builders.expires_at < {_NOW} OR builders.owner IN (?, ?)"
 )
-_LOOK = f"SELECT 1 FROM builders WHERE algorithm = ? AND expires_at >= {_NOW} AND owner != ?"
+_LOOK = f"SELECT 1 FROM builders WHERE algorithm = ? AND expires_at >= {_NOW} AND owner NOT IN (?, ?)"
 _RENEW = f"UPDATE builders SET expires_at = {_NOW} + ? WHERE algorithm = ? AND owner = ?"
 _GIVE = "DELETE FROM builders WHERE algorithm = ? AND owner = ?"
 
@@ -50,8 +50,8 @@ class LeaseLost(StorageUnavailable):
 class BuildLeases:
     """Leases of a database on a server, for the holders of the build locks of one directory, `notes`.
 
-    Who holds the build lock of an algorithm knows that the one before is dead that held it in this directory; the file
-    `ID.builder` says which lease that one had.
+    Who holds the build lock of an algorithm knows that those before are dead that held it in this directory; the file
+    `ID.builder` says which lease the last one had, or was about to take, and the one before it.
     """
 
     def __init__(self, database: Database, notes: Path) -> None:
@@ -70,7 +70,7 @@ class BuildLeases:
         note = self._notes / f"{algorithm}.builder"
         owner = secrets.token_hex(16)
         before = self._before(note)
-        while not self._take(algorithm, owner, before):
+        while not self._take(algorithm, note, owner, before):
             if not wait:
                 yield False
                 return
@@ -79,8 +79,6 @@ class BuildLeases:
         renewal = threading.Thread(target=self._renew, args=(algorithm, owner, ended), name="algo-builder", daemon=True)
         try:
             self._held[algorithm] = owner
-            with replacing(note, mode=0o600) as file:
-                file.write(owner.encode("ascii"))
             renewal.start()
             yield True
         finally:
@@ -101,21 +99,25 @@ class BuildLeases:
         (self._notes / f"{algorithm}.builder").unlink(missing_ok=True)
 
     @staticmethod
-    def _before(note: Path) -> str:
-        """The owner of the lease that was last held in this directory; nobody where there are no locks."""
+    def _before(note: Path) -> tuple[str, str]:
+        """The owners of the leases that were last held in this directory; nobody where there are no locks."""
         try:
             with open(note, "rb") as file:
-                return "" if acquire(file) is None else file.read().decode("ascii", "replace")
+                owners = "" if acquire(file) is None else file.read().decode("ascii", "replace")
         except FileNotFoundError:
-            return ""
+            owners = ""
+        last, _, previous = owners.partition(" ")
+        return last, previous
 
-    def _take(self, algorithm: str, owner: str, before: str) -> bool:
+    def _take(self, algorithm: str, note: Path, owner: str, before: tuple[str, str]) -> bool:
         with self._database.read() as rows:
-            if rows.execute(_LOOK, (algorithm, before)).fetchone():
+            if rows.execute(_LOOK, (algorithm, *before)).fetchone():
                 return False
+        with replacing(note, mode=0o600) as file:  # before it is taken: whoever is killed then is known to be dead
+            file.write(f"{owner} {before[0]}".encode("ascii", "replace"))
         try:
             with self._database.write() as rows:
-                return rows.execute(_TAKE, (algorithm, owner, LEASE_SECONDS, before)).rowcount > 0
+                return rows.execute(_TAKE, (algorithm, owner, LEASE_SECONDS, *before)).rowcount > 0
         except IntegrityError:
             message = "The algorithm was deleted in the meantime"
             raise Missing(message, ErrorCode.ALGORITHM_ID_DOES_NOT_EXIST) from None

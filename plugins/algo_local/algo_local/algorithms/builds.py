@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from algo_core.locks import locked, locked_if_free
 
@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from algo_local.algorithms.build_leases import BuildLeases
     from algo_local.algorithms.registry import Algorithm, Registry
     from algo_local.metadata.database import Database, Rows
+
+MOST_ATTEMPTS = 3
+"""How often a requested build is begun: one that ends the platform each time is not repeated for ever."""
+
+UNBUILT_SECONDS = 3600.0
+"""Time after which a requested build that nobody has built counts as failed, if somebody looks at it."""
 
 IN_PROGRESS = "in-progress"
 SUCCEEDED = "succeeded"
@@ -31,6 +37,8 @@ SELECT b.id, b.commit_hash, b.status, b.log, b.started_at, b.finished_at,
         ORDER BY v.major DESC, v.minor DESC, v.revision DESC LIMIT 1)
 FROM builds b WHERE b.algorithm = ? AND b.status != 'removed' ORDER BY b.started_at DESC, b.id
 """
+_AGAIN = "The process that built this has ended: it is built again\n"
+_REQUESTED = "status = 'in-progress' AND attempts IS NOT NULL"
 _VERSIONS = "SELECT 1 FROM versions WHERE build = ?"
 
 
@@ -47,6 +55,13 @@ class BuildRecord:
     finished_at: float | None
     version: str | None
     """The newest version that it is published as."""
+
+
+class RequestedBuild(NamedTuple):
+    """A build that is on record before it begins, and is begun again if the process that builds it ends."""
+
+    id: str
+    commit: str
 
 
 class Builds:
@@ -67,7 +82,7 @@ class Builds:
         if any(build.status == IN_PROGRESS for build in found):
             with self._one_at_a_time(algorithm, wait=False) as free:
                 if free:
-                    self._end_abandoned(algorithm)
+                    self._end_abandoned(algorithm, requested_before=time.time() - UNBUILT_SECONDS)
                     found = self._read(algorithm)
         return found
 
@@ -83,25 +98,74 @@ class Builds:
             yield
 
     def begin(self, algorithm: Algorithm, commit: str) -> str:
-        """Record the start of a build and return its id; a repeated build of a commit keeps its id.
+        """Record the start of a build and return its id; a repeated or requested build of a commit keeps its id.
 
         Raises:
             LeaseLost: if another machine has taken the turn over. So do `succeed` and `fail`.
         """
         with self._database.write() as rows:
             self._check_turn(rows, algorithm)
-            row = rows.execute(
-                "SELECT id FROM builds WHERE algorithm = ? AND commit_hash = ? AND status = 'succeeded'",
-                (algorithm.id, commit),
-            ).fetchone()
-            identifier = str(row[0] if row else uuid.uuid4())
+            identifier = self._known(rows, algorithm, commit) or str(uuid.uuid4())
             rows.execute(
                 "INSERT INTO builds (id, algorithm, commit_hash, status, started_at) VALUES (?, ?, ?, ?, ?)"
                 " ON CONFLICT (id) DO UPDATE"
-                " SET status = excluded.status, started_at = excluded.started_at, finished_at = NULL, log = ''",
-                (identifier, algorithm.id, commit, IN_PROGRESS, time.time()),
+                " SET status = excluded.status, started_at = excluded.started_at, finished_at = NULL,"
+                " log = CASE WHEN builds.status = excluded.status AND builds.attempts > 0 THEN ? ELSE '' END,"
+                " attempts = builds.attempts + 1",
+                (identifier, algorithm.id, commit, IN_PROGRESS, time.time(), _AGAIN),
             )
         return identifier
+
+    @staticmethod
+    def _known(rows: Rows, algorithm: Algorithm, commit: str) -> str:
+        """The build of a commit that has succeeded, or else was requested; empty if there is none."""
+        found = rows.execute(
+            f"SELECT id FROM builds WHERE algorithm = ? AND commit_hash = ? AND (status = 'succeeded' OR {_REQUESTED})"
+            " ORDER BY status DESC, id",
+            (algorithm.id, commit),
+        ).fetchone()
+        return str(found[0]) if found else ""
+
+    def request(self, algorithm: Algorithm, commit: str) -> None:
+        """Record that a commit is to be built, unless it was built or requested; `PendingBuilds` builds it."""
+        with self._database.write() as rows:
+            if not self._known(rows, algorithm, commit):
+                rows.execute(
+                    "INSERT INTO builds (id, algorithm, commit_hash, status, started_at, attempts)"
+                    " VALUES (?, ?, ?, ?, ?, 0)",
+                    (str(uuid.uuid4()), algorithm.id, commit, IN_PROGRESS, time.time()),
+                )
+
+    def requested(self, algorithm: Algorithm) -> RequestedBuild | None:
+        """The build that was requested first, and has not ended."""
+        query = f"SELECT id, commit_hash FROM builds WHERE algorithm = ? AND {_REQUESTED} ORDER BY started_at, id"
+        with self._database.read() as rows:
+            found = rows.execute(query, (algorithm.id,)).fetchone()
+        return RequestedBuild(*found) if found else None
+
+    def is_requested(self, identifier: str) -> bool:
+        """Whether a build was requested, and has not ended."""
+        with self._database.read() as rows:
+            return bool(rows.execute(f"SELECT 1 FROM builds WHERE id = ? AND {_REQUESTED}", (identifier,)).fetchone())
+
+    def waiting(self) -> list[str]:
+        """The ids of the algorithms with requested builds that have not ended."""
+        with self._database.read() as rows:
+            found = rows.execute(f"SELECT DISTINCT algorithm FROM builds WHERE {_REQUESTED}").fetchall()
+        return [str(row[0]) for row in found]
+
+    def is_free(self, algorithm: Algorithm) -> bool:
+        """Whether no build of an algorithm runs, in any process."""
+        with self._one_at_a_time(algorithm, wait=False) as free:
+            return free
+
+    def settle(self, algorithm: Algorithm, commit: str) -> None:
+        """Forget that a commit was requested which was built by other means, or does not exist. The turn is held."""
+        with self._database.write() as rows:
+            self._check_turn(rows, algorithm)
+            rows.execute(
+                f"DELETE FROM builds WHERE algorithm = ? AND commit_hash = ? AND {_REQUESTED}", (algorithm.id, commit)
+            )
 
     def record_failure(self, algorithm: Algorithm, commit: str, started_at: float, log: str) -> None:
         """Record a failed build that was not started with `begin`."""
@@ -169,10 +233,16 @@ class Builds:
         with self._database.read() as rows:
             return [BuildRecord(*row) for row in rows.execute(_QUERY, (algorithm.id,)).fetchall()]
 
-    def _end_abandoned(self, algorithm: Algorithm) -> None:
-        for build in self._read(algorithm):
-            if build.status == IN_PROGRESS:
-                self.fail(algorithm, build.id, "ERROR: the platform ended while this build ran: build it again")
+    def _end_abandoned(self, algorithm: Algorithm, *, requested_before: float = 0.0) -> None:
+        """Have builds of ended processes failed, but for the requested ones that may be begun again."""
+        query = (
+            "SELECT id FROM builds WHERE algorithm = ? AND status = ?"
+            " AND (attempts IS NULL OR attempts >= ? OR started_at < ?)"
+        )
+        with self._database.read() as rows:
+            found = rows.execute(query, (algorithm.id, IN_PROGRESS, MOST_ATTEMPTS, requested_before)).fetchall()
+        for (identifier,) in found:
+            self.fail(algorithm, identifier, "ERROR: the platform ended while this build ran: build it again")
 
     def _lock(self, algorithm: Algorithm) -> Path:
         return self._locks / f"{algorithm.id}.build"

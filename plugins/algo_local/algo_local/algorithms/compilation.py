@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ from algo_local.refusals import Missing
 if TYPE_CHECKING:
     from algo_local.algorithms.build import Build
     from algo_local.algorithms.builder import Builder
-    from algo_local.algorithms.builds import Builds
+    from algo_local.algorithms.builds import Builds, RequestedBuild
     from algo_local.algorithms.registry import Algorithm, Registry
     from algo_local.algorithms.repositories import Repositories
 
@@ -48,12 +48,11 @@ class Compiler:
         commit: str = "",
         *,
         is_trusted: bool = False,
-        on_begin: Callable[[], None] = lambda: None,
     ) -> BuildRecord:
         """Build a commit, or the newest one, and return the build; a successful build is not repeated.
 
         For those who are not trusted with this machine, packages are installed without running their code, unless
-        `ALGO_LOCAL_BUILD_CODE` is `on`. `on_begin` is called when a build is on record, as one in progress.
+        `ALGO_LOCAL_BUILD_CODE` is `on`.
 
         Raises:
             Missing: if there is no such commit.
@@ -61,17 +60,35 @@ class Compiler:
         if not commit or not self._registry.build(algorithm, commit):
             self._repositories.refresh(algorithm)
         wanted = commit or self._repositories.newest(algorithm)
+        identifier = self._compile(algorithm, wanted, is_trusted=is_trusted)
+        found = self._builds.find(algorithm, identifier)
+        if not found:
+            raise Missing("The algorithm was deleted in the meantime", ErrorCode.ALGORITHM_ID_DOES_NOT_EXIST)
+        return found
+
+    def compile_requested(self, algorithm: Algorithm, requested: RequestedBuild) -> None:
+        """Build what was requested, unless that has ended meanwhile, or there is no such commit."""
+        try:
+            self._compile(algorithm, requested.commit, requested.id)
+        except Missing:  # it was on record before the push took effect, which it did not
+            with self._builds.turn(algorithm):
+                self._builds.settle(algorithm, requested.commit)
+
+    def _compile(self, algorithm: Algorithm, wanted: str, requested: str = "", *, is_trusted: bool = False) -> str:
+        """The build of a commit. One that was requested, by its id, is made if it has not ended meanwhile."""
         run_code = is_trusted or builds_run_code(os.environ)
         while True:
             with contextlib.suppress(LeaseLost), self._builds.turn(algorithm):  # then another machine has built it
+                if requested and not self._builds.is_requested(requested):
+                    return requested
                 known = self._registry.build(algorithm, wanted)
                 if known and self._is_here(known.build):
-                    return self._found(algorithm, known.build_id)
+                    self._builds.settle(algorithm, wanted)
+                    return known.build_id
                 with self._builder.building(), self._repositories.checkout(algorithm, wanted) as directory:
                     identifier = self._builds.begin(algorithm, wanted)
-                    on_begin()
                     self._run(algorithm, identifier, directory, run_code=run_code)
-                return self._found(algorithm, identifier)
+                return identifier
 
     def _is_here(self, build: Build) -> bool:
         """Whether the files of a build are on this machine, or could be fetched."""
@@ -105,9 +122,3 @@ class Compiler:
             raise
         else:
             self._builds.succeed(self._registry, algorithm, identifier, build)
-
-    def _found(self, algorithm: Algorithm, identifier: str) -> BuildRecord:
-        found = self._builds.find(algorithm, identifier)
-        if not found:
-            raise Missing("The algorithm was deleted in the meantime", ErrorCode.ALGORITHM_ID_DOES_NOT_EXIST)
-        return found

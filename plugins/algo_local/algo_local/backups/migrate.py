@@ -35,7 +35,7 @@ from algo_local.records.record import UNFINISHED
 from algo_local.trees import remove_tree
 
 if TYPE_CHECKING:
-    from algo_local.data.store import StoreObjects
+    from algo_local.data.store_objects import StoreObjects
     from algo_local.metadata.database import Database, Rows
     from algo_local.state import State
 

@@ -34,7 +34,7 @@ from algo_local.state import DATABASE, KEY_FILE
 from algo_local.trees import remove_tree
 
 if TYPE_CHECKING:
-    from algo_local.data.store import StoreObjects
+    from algo_local.data.store_objects import StoreObjects
     from algo_local.state import State
 
 Report = Callable[[int, str], None]

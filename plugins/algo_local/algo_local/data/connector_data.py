@@ -14,7 +14,7 @@ from algo_local.data.connectors import AccountConnector
 class ConnectedData:
     """The operations on a connector's data (API section 4.2); paths are used as written.
 
-    All raise what the storage raises, and PermissionDenied outside of the restriction and for writing without the flag.
+    All raise the storage's errors, and PermissionDenied outside the restriction, or for writing without the flag.
     `name` is the caller's name of the connector, used in its URIs.
     """
 
@@ -42,19 +42,19 @@ class ConnectedData:
         return self._storage.open(self._readable(path), offset, version=version)
 
     def write(self, path: str, source: Source, size: int | None) -> DataUri:
-        """Make or replace a file; its URI."""
+        """Write or replace a file; returns its URI."""
         uri = self._writable(path)
         self._storage.write(uri, source, size)
         return uri
 
     def mkdir(self, path: str) -> DataUri:
-        """Make a directory; its URI."""
+        """Create a directory; returns its URI."""
         uri = self._writable(path)
         self._storage.mkdir(uri)
         return uri
 
     def delete(self, path: str, *, force: bool) -> int:
-        """Delete a file, or a directory if it is empty or `force` is set; the number of files deleted."""
+        """Delete a file, or a directory if it is empty or `force` is set; returns the number of deleted files."""
         uri = self._writable(path)
         try:
             if force and not self._holds_all_below(uri.path) and self._storage.stat(uri).is_directory:
@@ -70,7 +70,7 @@ class ConnectedData:
         return 1
 
     def _readable(self, path: str) -> DataUri:
-        # The restriction is compared with the path: a store must not understand another one by it.
+        # The restriction is checked on the path as written: the store must not read it as another path.
         if not self._storage.paths_are_keys:
             path = path.removeprefix("/")
             if path and is_only_key(path.removesuffix("/")):

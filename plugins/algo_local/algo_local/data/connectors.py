@@ -1,7 +1,7 @@
-"""The connectors of the platform's accounts: their stores and secrets.
+"""The connectors of accounts: rows with their encrypted options, and the opened stores.
 
-All options are secrets: they are encrypted in the database, and never printed.
-The plugin that claims the scheme opens the store (`algo_core.storage.registry`).
+All options are secrets: they are encrypted in the database, and never printed. A store is opened by the plugin that
+claims its scheme (`algo_core.storage.registry`).
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class AccountConnector:
 class Connectors:
     """The connectors of all accounts. Opened stores are kept, so that their connections are reused.
 
-    Every method that has to do with options raises ConfigError if the key of secrets cannot be used.
+    Methods that read or write options raise ConfigError if the secrets key cannot be used.
     """
 
     def __init__(self, database: Database, vault: Vault, opener: Opener | None = None) -> None:
@@ -80,11 +80,11 @@ class Connectors:
         writable: bool = False,
         default: bool = False,
     ) -> AccountConnector:
-        """Make a connector; one without a label is the default of its scheme, and so is the first.
+        """Add a connector; one without a label, or the first of its scheme, becomes the scheme's default.
 
         Raises:
-            RequestRefused: if it cannot have this name.
-            AlreadyExists: if the account has it.
+            RequestRefused: if the name is invalid.
+            AlreadyExists: if the account has a connector of this name.
         """
         scheme, label = parse_name(name)
         encrypted = self._encrypted(options)
@@ -157,11 +157,11 @@ class Connectors:
         return found
 
     def open(self, connector: AccountConnector) -> Storage:
-        """The store of a connector, opened again where its options were changed, by whichever process.
+        """The store of a connector; opened again if any process has changed its options.
 
         Raises:
             ConfigError: if it cannot be opened with its options.
-            PlatformError: if these are lost, or were encrypted with another key.
+            PlatformError: if the options are lost, or were encrypted with another key.
         """
         with self._lock:
             kept = self._storages.get(connector.id)
@@ -171,9 +171,9 @@ class Connectors:
             return kept[1]
 
     def adopt(self, directory: Path) -> None:
-        """Take the options of connectors from files, `ID.json`, as older versions have kept them.
+        """Import options of connectors from files `ID.json`, in which older versions kept them.
 
-        A file goes when the database has its content for good; one of a connector that does not exist there stays.
+        A file is deleted once the database has its content on disk; files of unknown connectors are kept.
         """
         for file in directory.glob("*.json"):
             with contextlib.suppress(OSError, ValueError), self._database.read() as rows:
@@ -185,7 +185,7 @@ class Connectors:
         if not isinstance(options, dict):
             return
         encrypted = self._encrypted(options)
-        with contextlib.suppress(StorageUnavailable):  # a disk that is full: the next process tries again
+        with contextlib.suppress(StorageUnavailable):  # the disk may be full; the next process tries again
             with self._database.write(to_disk=True) as rows:
                 query = "UPDATE connectors SET options = ? WHERE id = ? AND options IS NULL"
                 rows.execute(query, (encrypted, file.stem))
@@ -208,7 +208,7 @@ def parse_name(name: str) -> tuple[str, str]:
     """Scheme and label of a connector's name.
 
     Raises:
-        RequestRefused: if it is none, or that of hosted data or local files.
+        RequestRefused: if the name is invalid, or that of hosted data or local files.
     """
     match = _NAME.fullmatch(name)
     if not match or match[1] in {HOSTED, LOCAL}:
@@ -227,7 +227,7 @@ def _connector(*row: Any) -> AccountConnector:
 
 
 def _installed(scheme: str, options: Mapping[str, Any]) -> Storage:
-    """Open a store by whichever installed plugin claims its scheme."""
+    """Open a store by the installed plugin that claims its scheme."""
     from algo_core.context import App
     from algo_core.storage.registry import open_store
 

@@ -1,4 +1,4 @@
-"""MD5s of small files in memory: one that is read again and again is hashed once."""
+"""A cache of the MD5s of small files in memory, so that a file that is read often is hashed once."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Digests:
 
 
 def md5(data: bytes = b"") -> hashlib._Hash:
-    """A hash with MD5, which secures nothing here."""
+    """A new MD5 hash, declared as not used for security."""
     import hashlib
 
     return hashlib.md5(data, usedforsecurity=False)

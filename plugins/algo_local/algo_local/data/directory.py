@@ -1,7 +1,7 @@
-"""Hosted data on disk: files in directories, created atomically. The first implementation of the contract of objects.
+"""Hosted data in a directory of this machine: the first implementation of `objects.Objects`. Files appear atomically.
 
-It gets a directory (from `DirectoryObjects.collection` or its like) and a file name, and stays inside the platform's
-root for any name.
+Methods take a directory (from `DirectoryObjects.collection` and similar methods) and a file name; no name leads outside
+the platform's root.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ Directory = Union[str, "os.PathLike[str]"]
 
 
 class _Rest(NamedTuple):
-    """The names of a directory, in order, and where the next page of them starts."""
+    """The sorted names of a directory, and the position of the next page."""
 
     names: list[str]
     start: int
@@ -69,18 +69,18 @@ class DirectoryObjects:
         return time.time()
 
     def check(self) -> None:
-        """Nothing: it is made when it is used first."""
+        """Do nothing: the directory is created on first use."""
 
     def collection(self, owner: str, name: str, identifier: str = "") -> str:
         """The directory of a collection."""
         return f"{self._base}/data/{owner}/{name}"
 
     def algorithm_space(self, owner: str, name: str, kind: str, user: str) -> str:
-        """The directory of what one account keeps with an algorithm; `kind` is `temp` or `perm`."""
+        """The directory for the files of one account with an algorithm; `kind` is `temp` or `perm`."""
         return f"{self.algorithm_data(owner, name)}/{kind}/{user}"
 
     def algorithm_data(self, owner: str, name: str) -> str:
-        """The directory of what all accounts keep with an algorithm."""
+        """The directory for the files of all accounts with an algorithm."""
         return f"{self._base}/algorithm-data/{owner}/{name}"
 
     def session_space(self, session: str) -> str:
@@ -95,7 +95,7 @@ class DirectoryObjects:
     def page(self, directory: str, after: str | None, limit: int) -> Listing:
         """A page of files in the order of their names.
 
-        The pages of one listing show the names that its first page has found, without those deleted since then.
+        The pages of one listing show the names found by its first page, without files deleted since.
         """
         rest = self._listings.take(f"{directory}/{after}") if after is not None else None
         if rest is None:
@@ -121,7 +121,7 @@ class DirectoryObjects:
         return _info(name, _path(directory, name))
 
     def _infos(self, directory: Directory, names: Iterable[str]) -> list[FileInfo]:
-        """The attributes of those of the files that exist, in the order of the names."""
+        """The attributes of the existing files among `names`, in their order."""
         try:
             with DiskErrors("read", FileNotFoundError, NotADirectoryError):
                 descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -133,12 +133,11 @@ class DirectoryObjects:
             os.close(descriptor)
 
     def open(self, directory: Directory, name: str, *, whole: bool = True) -> tuple[BinaryIO | bytes, FileInfo] | None:
-        """A file to read from, unbuffered, and the facts of exactly that file; None if there is none.
+        """An unbuffered file, or its content up to `IN_MEMORY` bytes, with its attributes; None if it does not exist.
 
-        It stays readable, unchanged, if the file is replaced or deleted in the meantime. Up to `IN_MEMORY` bytes it is
-        its content instead.
+        The file stays readable and unchanged if it is replaced or deleted meanwhile.
         """
-        # What lies there by hand may be a link, which is not followed, or a pipe, which is not waited for.
+        # A user may have put a link here, which is not followed, or a pipe, which must not block.
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         with DiskErrors("read"):
             try:
@@ -177,7 +176,7 @@ class DirectoryObjects:
 
         Raises:
             NotFoundError: if the directory does not exist (any more).
-            ConditionFailed: if the file that it `replaces` is another one.
+            ConditionFailed: if the existing file is not the one that it `replaces`.
         """
         assert isinstance(received, ReceivedFile)
         path = _path(directory, name)
@@ -226,7 +225,7 @@ class DirectoryObjects:
         return sum(self.remove(directory, name) for name in self.names(directory))
 
     def exists(self, directory: Directory) -> bool:
-        """Whether there is this directory."""
+        """Whether a directory exists."""
         return os.path.isdir(directory)
 
     def size(self, directory: Directory) -> int:
@@ -243,7 +242,7 @@ class DirectoryObjects:
             os.rmdir(directory)
         except FileNotFoundError:
             pass
-        except OSError:  # something came in meanwhile, or lies there that is not ours
+        except OSError:  # a file was added meanwhile, or is not the platform's
             if self.names(directory):
                 return False
             self.discard(self.set_aside(directory))
@@ -266,7 +265,7 @@ class DirectoryObjects:
         return count
 
     def forget_older(self, directory: Directory, seconds: float, name: str | None = None) -> None:
-        """Delete the files of a directory, or just one of them, that were written longer ago than that."""
+        """Delete the files of a directory, or only `name`, that were written more than `seconds` ago."""
         limit = time.time() - seconds
         for candidate in self.names(directory) if name is None else [name]:
             found = self.info(directory, candidate)
@@ -281,7 +280,7 @@ class DirectoryObjects:
                 yield AlgorithmSpace(owner, name, kind, user, os.fspath(path))
 
     def leftovers(self) -> Iterator[tuple[str, int]]:
-        """Half of files, sessions of ended calls, and temporary files whose time is over."""
+        """Incomplete files, sessions of ended calls, and expired temporary files."""
         for path in self._left_over():
             yield os.fspath(path.relative_to(self.root)), self.size(path)
 
@@ -303,7 +302,7 @@ class DirectoryObjects:
         return not path.exists()
 
     def _sweep(self) -> None:
-        """Remove what killed processes left behind, and sessions that no process has ended."""
+        """Remove files of killed processes, and sessions that no process has ended."""
         now = time.monotonic()
         if self._swept is not None and now - self._swept < SWEEP_SECONDS:
             return
@@ -317,7 +316,7 @@ class DirectoryObjects:
 
 
 def _info_of(name: str, status: os.stat_result, size: int | None = None) -> FileInfo:
-    """The file system's attributes of a file; `size` is what was found when it was read."""
+    """The attributes of a file; `size` is the number of bytes read, if it was read."""
     identity = f"{status.st_ino}:{status.st_size}:{status.st_mtime_ns}"
     return FileInfo(name, status.st_size if size is None else size, status.st_mtime, identity)
 
@@ -331,14 +330,14 @@ def _older(paths: Iterable[Path], seconds: float) -> Iterator[Path]:
 
 
 def _lock(directory: Directory, *, shared: bool) -> int:
-    """A descriptor that keeps a directory's files from being replaced on a condition, or else from any change."""
+    """A descriptor with a lock on a directory: shared ones only exclude conditional replacements."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     acquire(descriptor, wait=True, shared=shared)
     return descriptor
 
 
 def _path(directory: Directory, name: str) -> bytes:
-    """Where a file is kept: its name is in UTF-8 on the disk, whatever the locale of this process."""
+    """The path of a file, whose name is UTF-8 on disk, whatever the locale of this process."""
     return b"%s/%s" % (os.fsencode(directory), encode_file_name(name).encode("utf-8"))
 
 
@@ -352,7 +351,7 @@ def _info(name: str, path: bytes, descriptor: int | None = None) -> FileInfo | N
 
 
 def _name_of(entry: bytes) -> str | None:
-    """The file's name for a directory entry; None if it is not a name that the platform writes."""
+    """The file's name for a directory entry; None if the platform does not write such names."""
     try:
         return decode_file_name(entry.decode("utf-8"))
     except UnicodeDecodeError:

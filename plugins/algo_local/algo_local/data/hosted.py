@@ -1,6 +1,6 @@
-"""Hosted data: the rules of the `data` connector, joined from metadata and objects (API section 4).
+"""Hosted data: the operations of the `data` connector, on metadata (ACLs, digests) and objects (API section 4).
 
-Another connector would offer the same methods; `Platform.connector` is where it would be found.
+`web/handlers/data.py` calls them; `connector_data.py` has the operations of other connectors.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class HostedData:
     def __init__(
         self, metadata: Metadata, objects: Objects, resolver: PathResolver, check_writable: Callable[[], None]
     ) -> None:
-        """`check_writable` raises whatever keeps files from being changed now."""
+        """`check_writable` raises an error while files must not be changed."""
         self._metadata = metadata
         self._check_platform = check_writable
         self._objects = objects

@@ -1,4 +1,4 @@
-"""Files that are being received: on the disk of this machine, until they are complete and get their name."""
+"""Uploads in progress: files on the disk of this machine, until they are complete and get their name."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The contract of objects: where the files of hosted data are, be it a directory or an object store.
+"""The contract of objects: the storage of hosted data's files, in a directory or an object store.
 
-Objects know neither accounts nor permissions nor HTTP. They have directories that hold files and no other directories,
-named by themselves (`Objects.collection` and the methods beside it), and files of any name that `names.py` allows.
-`algo_local.testing.ObjectsContract` tests all of this for any implementation.
+Objects know neither accounts, permissions nor HTTP. They have flat directories, whose names come from
+`Objects.collection` and similar methods, with files of any name that `names.py` allows. Tests of an implementation
+inherit `algo_local.testing.ObjectsContract`.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ SPACES = ("perm", "temp")
 
 
 class AlgorithmSpace(NamedTuple):
-    """The directory of what one account keeps with an algorithm; `kind` is `temp` or `perm`."""
+    """The directory for the files of one account with an algorithm; `kind` is `temp` or `perm`."""
 
     owner: str
     name: str
@@ -73,9 +73,9 @@ class Received(Protocol):
 class Objects(Protocol):
     """Files in directories. Every method may be called from several threads, and by several processes, at once.
 
-    A file appears under its name with its whole content or not at all, and replaces an older one at once. What was
-    stored or removed before a method is called is seen by it, whoever did that. All methods raise StorageUnavailable
-    if the disk or the store fails; then nothing has changed, or a repetition completes it.
+    A file appears with its whole content or not at all, and replaces an older one atomically. A method sees all changes
+    that any process completed before its call. All methods raise StorageUnavailable if the disk or the store fails;
+    then nothing has changed, or a repetition completes the change.
     """
 
     hashed_again: int
@@ -86,19 +86,19 @@ class Objects(Protocol):
     came meanwhile. Elsewhere, the identity of a file may stay the same if it is replaced by the same content."""
 
     def now(self) -> float:
-        """Seconds since the epoch by the clock that dates files, whatever that of this machine says."""
+        """Seconds since the epoch, by the clock that dates files, which may differ from this machine's."""
 
     def check(self) -> None:
-        """Make sure that it can be used. Raises StorageUnavailable; ConfigError if it is another platform's."""
+        """Check that it can be used. Raises StorageUnavailable; ConfigError if it belongs to another platform."""
 
     def collection(self, owner: str, name: str, identifier: str) -> str:
-        """The directory of a collection; one that is made again under an older one's name has another identifier."""
+        """The directory of a collection; a collection created again under the same name has another identifier."""
 
     def algorithm_space(self, owner: str, name: str, kind: str, user: str) -> str:
-        """The directory of what one account keeps with an algorithm; `kind` is `temp` or `perm`."""
+        """The directory for the files of one account with an algorithm; `kind` is `temp` or `perm`."""
 
     def algorithm_data(self, owner: str, name: str) -> str:
-        """What all accounts keep with an algorithm: for `exists`, `size`, `set_aside` and `discard`, as a whole."""
+        """The directory above all `algorithm_space` of an algorithm, for `exists`, `size`, `set_aside`, `discard`."""
 
     def session_space(self, session: str) -> str:
         """The directory of a session."""
@@ -107,10 +107,10 @@ class Objects(Protocol):
         """The path under which a directory, or a file in it, is known in the database. Raises RequestRefused."""
 
     def page(self, directory: str, after: str | None, limit: int) -> Listing:
-        """A page of files in a fixed order, those behind the name `after`; an empty one if there is no directory.
+        """A page of files in a fixed order, after the name `after`; empty if the directory does not exist.
 
-        The order is that of names, but for those with characters that `names.encode_file_name` escapes. No file that
-        exists all the time is left out of a sequence of pages, or is in it twice.
+        The order is that of names, except for characters that `names.encode_file_name` escapes. A file that exists
+        throughout is in a sequence of pages exactly once.
         """
 
     def names(self, directory: str) -> list[str]:
@@ -120,10 +120,10 @@ class Objects(Protocol):
         """A file's attributes; None if it does not exist."""
 
     def open(self, directory: str, name: str, *, whole: bool = True) -> tuple[BinaryIO | bytes, FileInfo] | None:
-        """A file to read from, unbuffered, and the attributes of exactly that file; None if there is none.
+        """An unbuffered file, or its content up to `IN_MEMORY` bytes, with its attributes; None if it does not exist.
 
-        It stays readable, unchanged, if the file is replaced or deleted in the meantime, or else reading fails. Up to
-        `IN_MEMORY` bytes it is its content instead. Unless `whole`, only parts of it are wanted, or none.
+        If the file is replaced or deleted meanwhile, reading continues with the old content, or fails. Unless `whole`,
+        the caller wants only parts of it, or none.
         """
 
     def receive(
@@ -131,7 +131,7 @@ class Objects(Protocol):
     ) -> AbstractContextManager[Received]:
         """Receive a file of any size with constant memory; `place` gives it its name, otherwise it is discarded.
 
-        `length` in bytes and `md5` in hexadecimal digits are what the sender announced.
+        `length` in bytes and `md5` in hexadecimal digits are as announced by the sender.
 
         Raises:
             RequestRefused: if the content does not match the announcement.
@@ -148,13 +148,14 @@ class Objects(Protocol):
     ) -> FileInfo:
         """Give a received file its name, replacing an older one.
 
-        It was modified now, or at that time in seconds since the epoch, as far as files can be kept so here.
-        With `replaces`, only if the file has this identity, or if none exists and it is empty: that is compared in one
-        step with the replacement, so that of several writers at once exactly one succeeds.
+        `modified` is its modification time in seconds since the epoch, where times can be set; by default now.
+
+        With `replaces`, the file is placed only if the existing one has this identity; empty for no existing file. The
+        comparison is atomic with the replacement: of several concurrent writers exactly one succeeds.
 
         Raises:
             ConditionFailed: if the file has another identity, exists, or does not exist any more.
-            RequestRefused: if a store cannot compare.
+            RequestRefused: if the store cannot replace on a condition.
             NotFoundError: if the directory does not exist (any more), where `keeps_empty`.
         """
 
@@ -162,7 +163,7 @@ class Objects(Protocol):
         """Create a directory and its parents, if missing."""
 
     def exists(self, directory: str) -> bool:
-        """Whether there is a directory, or a file in it."""
+        """Whether a directory exists, or has a file."""
 
     def size(self, directory: str) -> int:
         """The bytes that the files of a directory take."""
@@ -177,22 +178,22 @@ class Objects(Protocol):
         """Delete a directory without files; False, and nothing changed, if it has some."""
 
     def set_aside(self, directory: str) -> str:
-        """Take a directory away, or note that it is to go; `discard` with the result deletes it.
+        """Move a directory away, or mark it for deletion; `discard` with the result deletes it.
 
-        If this process ends before that, another one does, unless it is a collection that still exists.
+        If this process ends before that, another one deletes it, unless it is a collection that still exists.
         """
 
     def discard(self, directory: str) -> int:
         """Delete a directory with its content; return the number of files."""
 
     def forget_older(self, directory: str, seconds: float, name: str | None = None) -> None:
-        """Delete the files of a directory, or just one of them, that were written longer ago than that."""
+        """Delete the files of a directory, or only `name`, that were written more than `seconds` ago."""
 
     def algorithm_spaces(self) -> Iterator[AlgorithmSpace]:
         """The spaces of all algorithms that exist, in the order of their algorithms."""
 
     def leftovers(self) -> Iterator[tuple[str, int]]:
-        """What ended processes left behind, and files whose time is over: names for `remove_leftover`, and bytes."""
+        """Leftovers of ended processes, and expired files: names for `remove_leftover`, and bytes."""
 
     def remove_leftover(self, name: str) -> bool:
-        """Delete a leftover; whether that was possible, and it was not in use."""
+        """Delete a leftover; False if it is in use, or is gone."""

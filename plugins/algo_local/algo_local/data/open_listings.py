@@ -1,4 +1,4 @@
-"""Listings that are kept between two pages, so that a page does not cost what the whole directory costs."""
+"""Keeps the rest of a listing between two pages, so that each page need not list the whole directory."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class _Open(Generic[T]):
 
 
 class OpenListings(Generic[T]):
-    """The rests of listings by a key that the next page is asked for with.
+    """The remaining entries of listings, by the key with which the next page is requested.
 
-    A rest is handed out once. It is dropped after a time, or for newer ones: users of this begin such a listing anew.
+    `take` returns a rest only once. Rests are dropped after some time, or for newer ones; the caller then lists anew.
     """
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class OpenListings(Generic[T]):
         return found.rest if found else None
 
     def keep(self, key: str, rest: T, entries: int = 0) -> None:
-        """Keep the rest of a listing, which holds so many entries in memory."""
+        """Keep the rest of a listing, which has `entries` entries in memory."""
         with self._lock:
             if replaced := self._open.pop(key, None):
                 self._entries -= replaced.entries

@@ -1,4 +1,4 @@
-"""Opens objects of a state: a directory, or an object store by its URL."""
+"""Opens the objects of a platform's state (`state.py`): its directory, or the object store of `--objects URL`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from algo_core.storage.contract import Storage
     from algo_core.storage.uri import DataUri
     from algo_local.data.objects import Objects
-    from algo_local.data.store import StoreObjects
+    from algo_local.data.store_objects import StoreObjects
     from algo_local.state import State
 
 TIMEOUT = 20
@@ -51,14 +51,14 @@ def open_objects(state: State, collections: Callable[[], set[str]], owner: Calla
 def open_store(url: str, root: Path, collections: Callable[[], set[str]], owner: Callable[[], str]) -> StoreObjects:
     """Objects in the store of a URL such as `s3://BUCKET/PREFIX`; nothing is sent yet.
 
-    Options of its connector are those of `[connectors.SCHEME]` in config.toml and of the URL's query; credentials are
-    found as they are for that connector. Files are received below `root`. For the rest see `StoreObjects`.
+    Options come from `[connectors.SCHEME]` of config.toml and the URL's query, credentials as for any URI of the
+    connector. Files are received below `root`. For the other arguments see `StoreObjects`.
 
     Raises:
-        ConfigError: if no store can be opened there, or what it needs is not installed.
+        ConfigError: if the store cannot be opened, or a package for it is not installed.
     """
     from algo_local.data.incoming import Incoming
-    from algo_local.data.store import StoreObjects
+    from algo_local.data.store_objects import StoreObjects
     from algo_local.state import place
 
     uri, options = _parsed(url)

@@ -115,9 +115,9 @@ class PathResolver:
         return _within(self._special(self._objects.session_space(caller.inside.session), parts[:1]), parts, 1)
 
     def forget_session(self, session: str) -> bool:
-        """Forget a session; whether its directory was ever looked for, else there is none.
+        """Forget a session; True if its path was ever resolved, otherwise it has no directory.
 
-        Only this process knows the calls inside of which it can be.
+        Only this process resolves paths for the session's calls.
         """
         if session not in self._sessions:
             return False
@@ -149,7 +149,7 @@ class PathResolver:
         return _within(space, parts, depth + 1)
 
     def _default_collection(self, caller: Caller, algorithm: tuple[str, str], parts: Sequence[str]) -> Location:
-        """The collection that was assigned to the algorithm that asks (API section 4.9)."""
+        """The collection assigned to the calling algorithm (API section 4.9)."""
         found = self._registry().algorithm(*algorithm)
         collection = self._metadata.collection(found.default_collection or "") if found else None
         if not collection:

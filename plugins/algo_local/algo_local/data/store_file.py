@@ -1,4 +1,4 @@
-"""A large file of an object store, as an unbuffered file that is read from any position."""
+"""A large file of an object store as an unbuffered Python file, readable from any position."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ TRIES = 3
 
 
 class StoreFile(io.RawIOBase):
-    """One version of a file: the store is asked for it by that version, from each new position on.
+    """One version of a file; each new position is a request for that version.
 
-    `reader` is one that is open at the beginning already. Reading fails if the connection breaks for good, or the file
-    was replaced before the store had begun to send it; `errors` translates what is raised then.
+    `reader`, if given, is open at the beginning already. Reading fails if the connection breaks for good, or if the
+    file is replaced before the store starts to send it; `errors` translates the errors.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Keeps the minimum number of workers ready while a platform is served."""
+"""Regularly starts missing workers, up to each build's minimum, while a platform is served."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def workers_kept_ready(
     *,
     on_failure: Callable[[str], None] = lambda text: None,
 ) -> Iterator[None]:
-    """Within the block, a thread calls `prepare` regularly, and at once when `changed` is set.
+    """In the block, a thread calls `prepare` every `seconds`, and at once when `changed` is set.
 
-    Failures are left to the next call; `on_failure` is told of unexpected ones.
+    After a failure, the next turn tries again; `on_failure` is called with unexpected ones.
     """
     ended = threading.Event()
 
@@ -32,8 +32,8 @@ def workers_kept_ready(
             try:
                 prepare()
             except AlgoError:
-                pass  # the database is locked or away, the disk is full: later again
-            except Exception as error:  # the thread must outlive whatever it meets: nothing else would do its work
+                pass  # the database is locked or unreachable, or the disk is full: the next turn tries again
+            except Exception as error:  # the thread must outlive any failure: no other one does its work
                 on_failure(f"Workers could not be reviewed: {error!r}")
             changed.wait(seconds)
 

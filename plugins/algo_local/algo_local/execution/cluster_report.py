@@ -1,4 +1,4 @@
-"""The views of a cluster that serving processes leave for `algo local status --cluster` and `top`: a file of each."""
+"""Files in which serving processes describe their cluster, for `algo local status --cluster` and `algo local top`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ STALE_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class ClusterView:
-    """What a process last saw of its cluster."""
+    """A process's last description of its cluster."""
 
     at: float
     """The time, as by `time.time`."""
@@ -40,12 +40,12 @@ class ClusterView:
     """See `algo_local.execution.executor.ClusterExecutor`."""
 
     def as_dict(self) -> dict[str, Any]:
-        """It, fit for JSON."""
+        """The view as a JSON object."""
         return dict(self.__dict__)
 
 
 def report_cluster(executor: Executor, directory: Path) -> None:
-    """Write views of an executor's cluster, if it has one, until it is closed."""
+    """Write the view of an executor's cluster, if it has one, every few seconds until the executor is closed."""
     look = getattr(executor, "cluster", None)
     if not callable(look):
         return
@@ -77,11 +77,11 @@ def _write(path: Path, content: dict[str, Any]) -> None:
         with replacing(path, mode=0o600) as file:
             file.write(json.dumps(content).encode())
     except OSError:
-        pass  # a full disk: views that are too old are not shown
+        pass  # a full disk: outdated views are not shown
 
 
 def cluster_view(directory: Path) -> ClusterView | None:
-    """The last views of the processes that still run and look, taken together; None if there is none."""
+    """The current views of all running processes, merged; None if there is none."""
     views = sorted(filter(None, map(_read, directory.glob(NAMES))), key=lambda view: view.at)
     return _together(views) if views else None
 
@@ -100,7 +100,7 @@ def _read(path: Path) -> ClusterView | None:
 
 
 def _together(views: list[ClusterView]) -> ClusterView:
-    """Views of one cluster by several processes: each has workers, actors and calls of its own."""
+    """Merge views of one cluster by several processes, each with its own workers, actors and calls."""
     cluster = dict(views[-1].cluster)
     for name in ("actors", "pending"):
         cluster[name] = [one for view in views for one in view.cluster.get(name, [])]

@@ -25,7 +25,7 @@ class ConcurrencyLimit:
         self._lock = threading.Lock()
 
     def counted(self, account: str) -> AbstractContextManager[None]:
-        """Count one more call inside the block, which raises TooManyCalls at its begin where that is the limit."""
+        """Count one more call within the block. Raises TooManyCalls on entry at the limit."""
         return _Counted(self, account)
 
     def begin(self, account: str) -> None:
@@ -37,20 +37,20 @@ class ConcurrencyLimit:
             self._running[account] = running + 1
 
     def end(self, account: str) -> None:
-        """Count one call less."""
+        """Count one call fewer."""
         with self._lock:
             self._running[account] -= 1
             if self._running[account] <= 0:
                 self._running.pop(account)
 
     def close(self) -> None:
-        """Count none of the calls any more."""
+        """Stop counting."""
         with self._lock:
             self._running.clear()
 
 
 class _Counted:
-    """See `ConcurrencyLimit.counted`. Not a generator: each call has one."""
+    """See `ConcurrencyLimit.counted`. A class, since a generator would cost more in each call."""
 
     __slots__ = ("_account", "_limit")
 
@@ -66,7 +66,7 @@ class _Counted:
 
 
 class SharedConcurrencyLimit(ConcurrencyLimit):
-    """Counts the current calls of each account at all front ends together."""
+    """Counts the current calls of each account on all front ends together, in the database."""
 
     def __init__(self, places: Places) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ class SharedConcurrencyLimit(ConcurrencyLimit):
 
     @contextmanager
     def counted(self, account: str) -> Iterator[None]:
-        """See `ConcurrencyLimit.counted`. StorageUnavailable if the database cannot be asked."""
+        """See `ConcurrencyLimit.counted`. StorageUnavailable if the database cannot be reached."""
         name = f"calls of {account.lower()}"
         taken = self._places.take(name, CONCURRENT)
         if taken is None:

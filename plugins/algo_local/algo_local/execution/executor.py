@@ -1,7 +1,7 @@
-"""The contract of executors, which run algorithms on this machine or on others.
+"""The contract of executors, which run algorithms on this machine or on a cluster.
 
-`algo_local.testing.ExecutorContract` has its tests, to inherit for every implementation. A plugin offers one with the
-hook `algo_executors`; all that it needs of this platform is imported from here.
+A plugin offers an executor with the hook `algo_executors`, and imports everything that it needs of the platform from
+this module. Its tests inherit `algo_local.testing.ExecutorContract`.
 """
 
 from __future__ import annotations
@@ -50,9 +50,10 @@ command, for builds in other languages as well.
 
 
 def command_of(build: Build, tree: Path, answers: Path) -> list[str]:
-    """The command that runs a build in any of the languages, as `RUNNER` runs one in Python; `tree` can be written to.
+    """The command that runs a build in its language, as `RUNNER` does for Python; `tree` is a writable copy of its
+    source.
 
-    It needs `Build.python` with the environment around it.
+    The virtual environment of `Build.python` must exist on the machine.
     """
     options = {"python3": ["-I", "-B"], "r": ["--vanilla"]}.get(build.language, [])
     runner = RUNNER.with_suffix({"javascript": ".js", "r": ".R"}.get(build.language, ".py"))
@@ -60,17 +61,17 @@ def command_of(build: Build, tree: Path, answers: Path) -> list[str]:
 
 
 class Notice:
-    """An `on_start` that never refuses a call, which may begin before it was told."""
+    """An `on_start` callback that never refuses a call, so that the call may begin before the callback returns."""
 
     __slots__ = ("_tell", "_tell_late")
 
     def __init__(self, tell: Callable[[str], object], tell_late: Callable[[str, float], object] | None = None) -> None:
-        """`tell_late` is told a start before now, at a time in seconds since the epoch."""
+        """`tell_late` is called for a start in the past, with its time in seconds since the epoch."""
         self._tell = tell
         self._tell_late = tell_late
 
     def __call__(self, worker: str, at: float | None = None) -> None:
-        """See `Executor.call`; `at` is when it began, if that is known."""
+        """See `Executor.call`; `at` is the time of the start, if known."""
         if at is None or self._tell_late is None:
             self._tell(worker)
         else:
@@ -78,7 +79,7 @@ class Notice:
 
 
 def has_to_agree(on_start: Callable[[str], None] | None) -> bool:
-    """Whether a call must not begin before `on_start` has returned: it raises where the call is not to be executed."""
+    """Whether a call must not begin before `on_start` has returned, which may refuse it by raising."""
     return on_start is not None and not isinstance(on_start, Notice)
 
 
@@ -90,7 +91,7 @@ class Endpoint(Protocol):
         """Its address on this machine, without `/v1`."""
 
     def serve_also(self, listener: socket.socket) -> Callable[[], None]:
-        """Also serve this socket, of a process with an isolated network; returns a function that ends that."""
+        """Also serve this socket, of a process with an isolated network; returns a function that stops this."""
 
     def close(self) -> None:
         """Stop listening and serving."""
@@ -112,15 +113,15 @@ class Description(NamedTuple):
 class Executor(Protocol):
     """Runs builds. All methods may be called from any thread.
 
-    What an algorithm keeps in memory or on disk between calls is never seen by another account, and calls that
+    An account never sees what an algorithm keeps in memory or on disk between calls of other accounts. Calls that
     algorithms make never wait for a worker that waits for them.
     """
 
     def start(self) -> None:
-        """Make ready to take calls, as by connecting to a cluster; may be repeated.
+        """Prepare for calls, for example by connecting to a cluster; may be repeated.
 
         Raises:
-            AlgoError: if that is impossible; the hint says what to do.
+            AlgoError: if the executor cannot be used; the hint says what to do.
         """
 
     def call(
@@ -133,19 +134,19 @@ class Executor(Protocol):
         on_start: Callable[[str], None] | None = None,
         on_output: Callable[[bytes], None] | None = None,
     ) -> Outcome:
-        """Hand `payload` to the algorithm and return what came of it, at the latest when `timeout` seconds are over.
+        """Call the algorithm with `payload`, and return the outcome after at most `timeout` seconds.
 
-        The time includes waiting for a worker and loading. `on_start` is told the worker's name when one has taken the
-        call, `on_output` what is printed, as it comes. Nothing that the algorithm does is raised; see `Failure`, which
-        also says that the call was cancelled or the executor closed.
+        The time includes waiting for a worker and loading. `on_start` is called with the worker's name when a worker
+        takes the call, `on_output` with printed output as it arrives. Errors of the algorithm, cancellation and the end
+        of the executor are returned as a `Failure`, not raised.
 
         Raises:
-            TooManyCalls: if more calls wait than may.
+            TooManyCalls: if the queue is full.
             TypeError, ValueError: if the payload's data is not of its content type.
         """
 
     def cancel(self, request_id: str) -> bool:
-        """Cancel a waiting or running call; False if there is none. A result returned before stands."""
+        """Cancel a waiting or running call; False if there is none. A result that was returned before is kept."""
 
     def context_of(self, token: str) -> CallContext | None:
         """The current call of a worker, by the token in its algorithm's `ALGORITHMIA_API_KEY`."""
@@ -154,23 +155,24 @@ class Executor(Protocol):
         """The current load."""
 
     def drain(self, seconds: float) -> bool:
-        """Take no more calls, give up those that wait, and wait for those that run; whether all of them have ended."""
+        """Refuse further calls, end waiting ones, wait for running ones; True if all have ended within `seconds`."""
 
     def close(self) -> None:
-        """End all calls and workers; may be repeated. Calls that it cuts short, and later ones, are `lost`."""
+        """End all calls and workers; may be repeated. Interrupted and later calls are `lost`."""
 
 
 class ClusterExecutor(Executor, Protocol):
-    """What an executor may have in addition: a view of its cluster, for `algo local status --cluster` and `top`."""
+    """An executor with a view of its cluster, for `algo local status --cluster` and `algo local top`."""
 
     def cluster(self) -> dict[str, Any] | None:
-        """The cluster now, fit for JSON; None once the executor is closed. Asked every few seconds.
+        """The current state of the cluster as a JSON object; None once the executor is closed. Called every few
+        seconds.
 
         `nodes` is a list of `{"id", "address", "alive", "resources", "free", "actors"}`, where `resources` and `free`
-        say how much of what a node has; `actors` a list of `{"node", "process", "algorithm", "resources"}`, where
-        `algorithm` is empty for those that have none; `pending` lists the resources of those that have no node yet;
-        `queues` says how many calls wait, by algorithm.
+        are amounts by resource; `actors` is a list of `{"node", "process", "algorithm", "resources"}`, where
+        `algorithm` is empty for actors without one; `pending` lists the resources of actors that wait for a node;
+        `queues` is the number of waiting calls by algorithm.
 
         Raises:
-            AlgoError: if it cannot be asked.
+            AlgoError: if the cluster does not answer.
         """

@@ -1,4 +1,4 @@
-"""Executors of plugins (the hook `algo_executors`): by name, opened for a platform."""
+"""Opens executors of plugins (the hook `algo_executors`) by name, for `algo local serve --engine NAME`."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def names_of_executors(app: App) -> list[str]:
 
 
 def executor_opener(app: App, name: str) -> Opener:
-    """Opens and starts the executor of this name, given the address that algorithms call and a directory of its own.
+    """A function that opens and starts the named executor, given the callback endpoint and a directory of its own.
 
     Raises:
-        UsageError: if no plugin has it, or several.
+        UsageError: if no plugin offers it, or several do.
         PluginError: if its function cannot be loaded; also by the opener, if it fails or returns no executor.
     """
     claims = [
@@ -54,7 +54,7 @@ def executor_opener(app: App, name: str) -> Opener:
             executor.start()
         except (AlgoError, KeyboardInterrupt):
             raise
-        except BaseException as error:  # whatever a plugin does is a finding
+        except BaseException as error:  # any failure of a plugin is reported as its own
             raise app.plugins.broken(record, f"{target}: {cause(error)}") from error
         report_cluster(executor, directory)
         return executor

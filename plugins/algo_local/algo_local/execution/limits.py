@@ -16,12 +16,12 @@ _PLENTY = 16 << 30
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Limits that hold for each process by itself, except `processes`, which holds for an algorithm's together."""
+    """Limits of each process, except `processes`, which limits all processes of an algorithm together."""
 
     memory: int
     """Bytes of data that a process may allocate."""
     processes: int
-    """Processes and threads beside each other."""
+    """Maximum number of processes and threads."""
     open_files: int
     file_size: int
     """Bytes of one file that is written."""
@@ -65,12 +65,12 @@ def seconds_of(environ: Mapping[str, str], name: str, default: float) -> float:
 
 
 def _most_of_the_memory() -> int:
-    """Three quarters of the machine's memory: one algorithm fails before the machine begins to swap."""
+    """Three quarters of the machine's memory, so that an algorithm fails before the machine starts to swap."""
     return physical_memory() // 4 * 3
 
 
 def physical_memory() -> int:
-    """Bytes of memory that the machine has."""
+    """The machine's memory in bytes."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (ValueError, OSError):

@@ -1,8 +1,6 @@
-"""Values that the platform's parts exchange: an algorithm's input and outcome.
+"""The input and the outcome of a call, as plain values that `web/`, `records/` and executors exchange.
 
-They hold no behaviour and know neither HTTP, SQLite nor processes, so that the web layer, the metadata and the executor
-can each be replaced without the others noticing. What is run is a
-`algo_local.algorithms.build.Build`, and for whom, an `algo_local.callers.CallContext`.
+The algorithm is an `algo_local.algorithms.build.Build`, the caller an `algo_local.callers.CallContext`.
 """
 
 from __future__ import annotations

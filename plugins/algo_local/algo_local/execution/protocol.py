@@ -1,4 +1,4 @@
-"""The lines that the platform and a running algorithm exchange (API section 8.4, items 4 and 5).
+"""The protocol between the platform and a running algorithm, line by line (API section 8.4, items 4 and 5).
 
 A request is one line of JSON on the algorithm's standard input, an answer is one line of JSON on its FIFO.
 """
@@ -57,7 +57,7 @@ ERROR_TYPES = frozenset(
 
 
 class EncodedPayload(Payload):
-    """An input that is known by its request line; what it holds is decoded only if it is asked for."""
+    """An input as an encoded request line; `data` is decoded on first use."""
 
     __slots__ = ("line",)
     line: bytes
@@ -99,7 +99,7 @@ _TOO_LARGE = "1e999"
 
 
 def _marked(value: Any, mark: str) -> Any:
-    """A JSON value with strings in the place of infinite numbers."""
+    """A JSON value with infinite numbers replaced by strings."""
     if isinstance(value, float) and math.isinf(value):
         return mark if value > 0 else f"-{mark}"
     if isinstance(value, dict):
@@ -148,7 +148,7 @@ def _decode_error(error: Any) -> Failure:
 
 
 def _shortened(text: str) -> str:
-    """The text without its middle if it is too long: of a stack trace, both ends matter."""
+    """The text, without its middle if it is too long: both ends of a stack trace matter."""
     if len(text) <= LONGEST_FAILURE:
         return text
     half = LONGEST_FAILURE // 2 - 32

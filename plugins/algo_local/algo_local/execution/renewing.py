@@ -20,7 +20,7 @@ DRAIN_SECONDS = 60.0
 
 
 class RenewingExecutor:
-    """Runs the build of one source directory after the other in a pool of its own, and all others in a common one."""
+    """Runs the newest build of the developed directory in a pool of its own, and all other builds in a common pool."""
 
     def __init__(self, endpoint: Callable[[], Endpoint], directory: Path) -> None:
         self._endpoint = endpoint
@@ -31,7 +31,7 @@ class RenewingExecutor:
         self._older: set[LocalPool] = set()
 
     def renew(self, build: Build) -> None:
-        """From now on, this is the build of which a worker is kept warm."""
+        """Keep a worker of this build warm from now on, instead of the previous one's."""
         pool = LocalPool(self._endpoint, self._directory, replace(Scaling.of(), least=1))
         with self._lock:
             before, self._newest = self._newest, (build, pool)
@@ -75,7 +75,7 @@ class RenewingExecutor:
 
     def drain(self, seconds: float) -> bool:
         """See `Executor.drain`."""
-        ended = [pool.drain(seconds) for pool in self._pools()]  # each takes no more calls from now on
+        ended = [pool.drain(seconds) for pool in self._pools()]  # each pool refuses calls from now on
         return all(ended)
 
     def close(self) -> None:

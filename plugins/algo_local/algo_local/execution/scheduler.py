@@ -1,13 +1,13 @@
-"""Scheduling decisions: the next call and the number of workers. It has no processes, threads or clocks.
+"""Decides which call is next, and how many workers there are. Pure logic: no processes, threads or clocks.
 
-A call waits in its account's queue for its build. Idle workers take what waits for them, first come first served. Where
-calls wait longer than `HOLD_SECONDS`, workers are started, up to the limits; with `MANY` workers, only where that is no
-rare case, or one waits longer than `LONG_SECONDS`. The account with the least service so far
-is next (deficit round robin, counted in seconds of workers): where no more workers may be started, and another account
-has had `QUANTUM_SECONDS` more, a worker of that is ended in favour of the account that waits.
+`workers/worker_pool.py` carries out its decisions. Calls wait in a queue for each account and build; idle workers take
+the first one. If calls wait longer than `HOLD_SECONDS`, workers are started, up to the limits; with `MANY` workers,
+only if late calls are not rare, or one waits longer than `LONG_SECONDS`.
 
-Calls that algorithms make are allowed as many workers again for each level below the client's call, so that none ever
-waits for a worker that waits for it.
+The account with the least service so far is next (deficit round robin, in seconds of workers). If no more workers may
+be started, and another account has had `QUANTUM_SECONDS` more, one of its workers is stopped for the waiting account.
+
+Each level of calls by algorithms has workers of its own limit, so that no call waits for a worker that waits for it.
 """
 
 from __future__ import annotations
@@ -149,12 +149,12 @@ class _Account(Generic[W]):
 
 
 def _up_to(depth: int, busy: Counter[int]) -> int:
-    """The calls down to a depth that have a worker."""
+    """The number of running calls up to a depth."""
     return sum([busy[level] for level in range(depth + 1)]) if depth else busy[0]
 
 
 class Scheduler(Generic[W]):
-    """Decides for an executor, whose lock guards it. Times are those of `time.monotonic`."""
+    """The scheduler of an executor, whose lock must be held. Times are those of `time.monotonic`."""
 
     def __init__(self, scaling: Scaling) -> None:
         self.scaling = scaling
@@ -171,12 +171,12 @@ class Scheduler(Generic[W]):
         self._starting = 0
         self._number = 0
 
-    # What happens
+    # Events
 
     def is_full_for(self, name: str) -> bool:
-        """Whether no more calls of an account may wait: the queue is full, and the account has its share of that.
+        """Whether further calls of an account are refused: the queue is full, and the account has its share of it.
 
-        Whoever has less than their share gets in nevertheless, so that no account takes the queue from others.
+        An account below its share may still queue calls, so that no account blocks the queue for others.
         """
         if self.waiting < self.scaling.queue:
             return False
@@ -205,13 +205,13 @@ class Scheduler(Generic[W]):
         self._leave(ticket.account)
 
     def slows(self, start: Start[W]) -> None:
-        """The algorithm is being loaded before there is a worker: others may be started meanwhile."""
+        """Note that a start waits for an algorithm to load: other workers may be started meanwhile."""
         if not start.is_slow:
             start.is_slow = True
             self._starting -= 1
 
     def started(self, start: Start[W], worker: W | None, now: float) -> None:
-        """A worker that was to be started for a call is there, and idle; None if that failed."""
+        """Add the started worker as an idle one; `worker` is None if the start failed."""
         ticket = start.ticket
         pool = self.pools[ticket.key]
         pool.starting[ticket.account] -= 1
@@ -225,7 +225,7 @@ class Scheduler(Generic[W]):
             pool.ready[ticket.account] = now
 
     def ended(self, ticket: Ticket[W], seconds: float, *, keep: bool) -> bool:
-        """End a call after so many seconds with its worker; True if the worker is idle now, False if it must stop."""
+        """End a call that has used its worker for `seconds`; True if the worker is idle, False if it must stop."""
         assert ticket.worker is not None
         pool, account = self.pools[ticket.key], self._accounts[ticket.account]
         account.served += seconds - ticket.estimate
@@ -257,7 +257,7 @@ class Scheduler(Generic[W]):
         return list(pool.of) if pool else []
 
     def surplus(self) -> list[tuple[Hashable, W]]:
-        """The idle workers that are outdated, or more than their build may have; the oldest of these."""
+        """The idle workers that are outdated or above their build's maximum, the oldest first."""
         found: list[tuple[Hashable, W]] = []
         for key, pool in self.pools.items():
             idle = [worker for mine in pool.idle.values() for worker in mine]
@@ -279,14 +279,14 @@ class Scheduler(Generic[W]):
         self._forget(key, worker.account)
 
     def idle(self) -> Iterator[tuple[Hashable, W]]:
-        """All idle workers, those of a build that were idle the longest first."""
+        """All idle workers; within a build, those that have been idle the longest first."""
         for key, pool in self.pools.items():
             workers = [worker for mine in pool.idle.values() for worker in mine]
             for worker in sorted(workers, key=lambda worker: worker.idle_since):
                 yield key, worker
 
     def retirable(self, moment: float) -> list[tuple[Hashable, W]]:
-        """The workers that nobody called since a moment, beyond those that are kept of each build."""
+        """The workers idle since before `moment`, without those that are kept for each build."""
         found: list[tuple[Hashable, W]] = []
         for key, pool in self.pools.items():
             spare = pool.count - max(self.scaling.least, pool.least)
@@ -300,17 +300,18 @@ class Scheduler(Generic[W]):
         return found
 
     def _unreserved(self, key: Hashable, account: str) -> int:
-        """How many of an account's workers of a build are not reserved for it."""
+        """The number of an account's workers of a build beyond its reservation."""
         return max(0, self.pools[key].of.get(account, 0) - self.reserved.get((key, account), 0))
 
     def has_had_less(self, name: str, other: str) -> bool:
-        """Whether an account with calls has had so much less service than another that it may take its workers."""
+        """Whether an account has had so much less service than another that it may take its workers."""
         one, two = self._accounts.get(name), self._accounts.get(other)
         return bool(one and two and one.waiting and one.served + QUANTUM_SECONDS < two.served)
 
     def ahead(self, ticket: Ticket[W]) -> list[Start[W]]:
-        """The workers that are to be started so that a build has its least number, and its account those reserved for
-        it; `ticket` is no call that waits.
+        """The workers to start so that a build has its minimum and its account the reserved number.
+
+        `ticket` names build and account; it is not a waiting call.
         """
         plan: Plan[W] = Plan()
         pool = self.pools.setdefault(ticket.key, _Pool())
@@ -338,7 +339,7 @@ class Scheduler(Generic[W]):
             for pool in self.pools.values()
         ]
 
-    # What is to be done
+    # Decisions
 
     def plan(self, now: float) -> Plan[W]:
         """Assign idle workers to calls, and decide which workers to start."""
@@ -373,7 +374,7 @@ class Scheduler(Generic[W]):
         return min(self.scaling.most, ticket.most or self.scaling.most)
 
     def _has_room(self, ticket: Ticket[W]) -> bool:
-        """Whether one more call of a depth leaves the workers alone that are there for deeper ones."""
+        """Whether one more call of this depth leaves enough workers for deeper calls."""
         pool, levels = self.pools.get(ticket.key), ticket.depth + 1
         mine = _up_to(ticket.depth, pool.busy) if pool else 0
         all_together = _up_to(ticket.depth, self._busy)
@@ -406,12 +407,12 @@ class Scheduler(Generic[W]):
         plan.given.append(ticket)
 
     def _may_start(self, ticket: Ticket[W], pool: _Pool[W], now: float) -> bool:
-        """Whether it is time: a busy worker may soon come free, which is quicker than a new one."""
+        """Whether the call has waited long enough: a busy worker that becomes idle is quicker than a new one."""
         if self._starting >= STARTS:
             return False
         mine = pool.of.get(ticket.account, 0) if ticket.depth == 0 else 0
         waited = now - max(ticket.arrived, pool.ready.get(ticket.account, 0.0))
-        # Among many calls some are late by chance: with a worker for each of these, they would be more all the time.
+        # Among many calls a few are late by chance: a new worker for each of them would add workers without end.
         hold = LONG_SECONDS if mine >= MANY and pool.late < RARE else HOLD_SECONDS
         return not mine or waited >= hold * 0.999
 
@@ -431,7 +432,7 @@ class Scheduler(Generic[W]):
         return True
 
     def _victim(self, ticket: Ticket[W], candidates: list[tuple[Hashable, W]]) -> W | None:
-        """An idle worker that is to be ended for a call: one that nobody waits for, or of who has had more."""
+        """An idle worker to stop for a call: one that no call waits for, or one of an account with more service."""
         due = self._accounts[ticket.account].served + QUANTUM_SECONDS
         best: tuple[float, float, Hashable, W] | None = None
         for key, worker in candidates:
@@ -450,7 +451,7 @@ class Scheduler(Generic[W]):
         return best[3]
 
     def _begin(self, ticket: Ticket[W], pool: _Pool[W], plan: Plan[W], instead_of: W | None) -> None:
-        self.pools[ticket.key] = pool  # retiring its last worker has dropped it
+        self.pools[ticket.key] = pool  # stopping its last worker removed the pool
         self._count += 1
         pool.count += 1
         pool.remember(ticket)
@@ -459,12 +460,12 @@ class Scheduler(Generic[W]):
         self._starting += 1
         plan.starts.append(Start(ticket, instead_of))
 
-    # Accounts and pools come and go
+    # Adding and removing accounts and pools
 
     def _account(self, name: str) -> _Account[W]:
         account = self._accounts.get(name)
         if account is None:
-            # Who was away gathers no claim, and who had too much does not begin anew.
+            # An account that was away gains no claim, and one that had too much does not start afresh.
             account = self._accounts[name] = _Account(max(self._clock, self._past.pop(name, 0.0)))
         return account
 

@@ -398,6 +398,7 @@ CREATE INDEX requests_by_parent ON requests (parent, account, state, created_at)
 _WITH_RESUMPTION = "ALTER TABLE requests ADD COLUMN resumption TEXT NOT NULL DEFAULT ''"
 _WITH_OPTIONS = "ALTER TABLE connectors ADD COLUMN options BLOB"
 _WITH_RESOURCES = "ALTER TABLE algorithms ADD COLUMN resources TEXT NOT NULL DEFAULT ''"
+_WITH_ATTEMPTS = "ALTER TABLE builds ADD COLUMN attempts INTEGER"
 MIGRATIONS = (
     _FIRST,
     _WITH_CONNECTORS,
@@ -417,6 +418,7 @@ MIGRATIONS = (
     _WITH_RESUMPTION,
     _WITH_OPTIONS,
     _WITH_RESOURCES,
+    _WITH_ATTEMPTS,
 )
 """The migration to each version of the schema from the previous one; a published migration never changes."""
 

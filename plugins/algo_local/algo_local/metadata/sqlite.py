@@ -17,7 +17,7 @@ from algo_local.metadata.memory import Memory, Pinned
 from algo_local.permissions import make_root
 from algo_local.refusals import StorageFull, StorageUnavailable
 
-SCHEMA_VERSION = 18
+SCHEMA_VERSION = 19
 """The schema version of this algo-local: the number of migrations."""
 
 _T = TypeVar("_T")

@@ -1,6 +1,6 @@
-"""The current activity of a platform, from its record: queue, running calls, rates, latencies, workers.
+"""The current activity of a platform, for `algo local top`: queue, running calls, rates, latencies, workers.
 
-Every process of the platform writes to the record, so that it shows what all of them do, served or embedded.
+It is computed from the records of calls, which all processes of the platform write, served or embedded.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def _figures(found: VersionActivity, window: float) -> dict[str, Any]:
 
 
 def percentiles(latencies: Sequence[float]) -> list[float]:
-    """The smallest latency that each of `SHARES` of the calls does not exceed; empty without calls."""
+    """The latencies at the percentiles `SHARES`; empty without calls."""
     ordered = sorted(latencies)
     return [round(ordered[max(0, -int(-share * len(ordered) // 1) - 1)], 6) for share in SHARES] if ordered else []
 
@@ -135,7 +135,7 @@ def _add_workers(
     versions: defaultdict[str, VersionActivity],
     memory_of: Callable[[str], int],
 ) -> None:
-    """Those that are alive, each with the version that it served last."""
+    """Add the running workers, each to the version that it served last."""
     query = (
         "SELECT worker, owner, name, version FROM (SELECT worker, owner, name, version,"
         " row_number() OVER (PARTITION BY worker ORDER BY created_at DESC) AS place FROM"
@@ -150,7 +150,7 @@ def _add_workers(
 
 
 def worker_memory(worker: str) -> int:
-    """The resident memory of a worker's processes in bytes; 0 if it has ended, or its number is another process's."""
+    """The resident memory of a worker's processes in bytes; 0 if it has ended, or its process id was reused."""
     if not worker.isdecimal() or PROGRAM not in command_of(int(worker)):
         return 0
     waiting, seen = [int(worker)], Counter[int]()

@@ -1,4 +1,4 @@
-"""Writes rows of the record: deferred rows in one transaction, urgent ones at once together with all others."""
+"""Writes rows of calls to the database: deferred rows together, urgent changes at once with all deferred rows."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ class Journal:
     """Buffers rows. An urgent change also writes all waiting rows, so that a hundred threads need few transactions."""
 
     def __init__(self, database: Database, before_write: Callable[[], None], tell: Callable[[str], None]) -> None:
-        """`before_write` is called before rows of calls under way are written; `tell` when writing fails, or works
-        again."""
+        """`before_write` is called before rows of calls under way are written; `tell` when writing fails, or
+        works again."""
         self.problem = ""
         """Why rows wait; empty if they could be written last."""
         self.failures = 0
@@ -93,7 +93,7 @@ class Journal:
             self._contents.clear()
 
     def put(self, record: Record, contents: dict[str, bytes]) -> None:
-        """Queue a record in its present state."""
+        """Queue a record in its current state."""
         row = table.row_of(record)
         with self._lock:
             self._rows[record.id] = row
@@ -103,7 +103,7 @@ class Journal:
         """Carry out a change in a transaction at once, after all waiting rows.
 
         Raises:
-            StorageUnavailable: if the database cannot be written to; nothing is done then.
+            StorageUnavailable: if the database cannot be written to; no change is made then.
         """
         task = _Task(change, to_disk=to_disk)
         with self._lock:
@@ -143,14 +143,17 @@ class Journal:
                     task.error = error
                 if not tasks:
                     raise error from raised
-            except BaseException:  # this thread is interrupted; the others still want theirs
+                for task in tasks:
+                    task.is_done = True
+            except BaseException:  # this thread is interrupted; other threads still wait for their changes
                 self._keep(rows, contents)
                 with self._lock:
                     self._tasks = tasks + self._tasks
                 raise
-            for task in tasks:
-                task.is_done = True
-            self._succeeded()
+            else:
+                self._succeeded()
+                for task in tasks:
+                    task.is_done = True
 
     def _failed(self, error: StorageUnavailable) -> None:
         self.failures += 1
@@ -164,7 +167,7 @@ class Journal:
             self._tell(f"Records of calls are written again; {self.lost} were lost since the start")
 
     def _keep(self, rows: dict[str, table.Row], contents: dict[str, bytes]) -> None:
-        """Queue them again, unless newer ones are queued."""
+        """Queue rows again that could not be written, unless newer ones are queued."""
         with self._lock:
             self._rows = {**rows, **self._rows}
             self._contents = {**contents, **self._contents}

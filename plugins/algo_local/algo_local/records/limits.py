@@ -1,4 +1,4 @@
-"""Limits of the record of calls, and their settings."""
+"""Limits of what is kept of calls (age, number, bytes), and their settings."""
 
 from __future__ import annotations
 

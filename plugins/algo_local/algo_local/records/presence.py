@@ -1,4 +1,7 @@
-"""Liveness of processes that share a platform's state: each holds a lock on its own file."""
+"""Shows which processes of a platform's directory are alive: each holds a lock on its own file.
+
+Calls of a process that has ended are marked as lost, or resumed.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,7 @@ class Presence:
         self._held = held
 
     def shared(self) -> int:
-        """A descriptor whose copies keep this process seen, also after its end; OSError as by `hold`."""
+        """A descriptor of the lock; a copy keeps this process alive to others even after its end. OSError as `hold`."""
         self.hold()
         assert self._held is not None
         return self._held

@@ -1,4 +1,4 @@
-"""A call on record: its row, and the answer that can be given again from it."""
+"""The record of a call: the row in the database, and the answer that it holds."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ CANCELLED_ERROR = json.dumps((CANCELLED_FAILURE.message, CANCELLED_FAILURE.error
 
 
 def digest_of(data: bytes) -> str:
-    """The name of a content: its SHA-256 in hexadecimal digits."""
+    """The digest that names a content: SHA-256 in hexadecimal digits."""
     return hashlib.sha256(data).hexdigest()
 
 
@@ -111,12 +111,12 @@ class Record:
 
     @property
     def may_have_run(self) -> bool:
-        """Whether it, or a call with its key that was lost before it, was given to a worker."""
+        """Whether the call, or an earlier lost call with its idempotency key, was given to a worker."""
         return self.started_at is not None or bool(self.repeats)
 
     @property
     def may_resume(self) -> bool:
-        """Whether the next server may execute it, as it was interrupted now."""
+        """Whether the next server may execute the call if it is interrupted now."""
         return bool(self.resumption) and (self.started_at is None or IDEMPOTENT in self.resumption)
 
     @property
@@ -144,7 +144,7 @@ class Record:
         self.state, self.worker, self.started_at = QUEUED, "", None
 
     def finished(self, answer: Answer, output: Content | None, at: float, *, level: str, limit: int) -> None:
-        """Record its outcome; of its output, the last `limit` bytes are kept."""
+        """Record the outcome; the last `limit` bytes of printed output are kept."""
         self.finished_at, self.duration, self.output = at, answer.duration, output
         failure = answer.failure
         if failure:

@@ -1,4 +1,4 @@
-"""What is kept of an accepted call beside its row, so that another process can execute it: the next server does."""
+"""The settings of an accepted call that the next server needs to execute it, kept as text in its row."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ONLY_ONCE = '"idempotent":false'
 
 
 class Resumption(NamedTuple):
-    """How a call was to be executed."""
+    """The settings of a call: how it is to be executed."""
 
     account: str
     """The account that the algorithm acts for."""
@@ -27,10 +27,10 @@ class Resumption(NamedTuple):
 
     @property
     def text(self) -> str:
-        """Its form in a row."""
+        """The text in the row."""
         return json.dumps(self._asdict(), separators=(",", ":"))
 
     @classmethod
     def of(cls, text: str) -> Resumption:
-        """That of `text`."""
+        """The settings in a text of `text`."""
         return cls(**json.loads(text))

@@ -1,4 +1,4 @@
-"""The rows of the record in the database, and their queries."""
+"""The tables of calls and their contents: SQL statements for all that `recorder.py` and `record_queries.py` do."""
 
 from __future__ import annotations
 
@@ -122,12 +122,42 @@ def give_up_key(rows: Rows, record: Record) -> None:
 def listed(rows: Rows, question: Question, limit: int) -> list[Record]:
     """The records that match a query, at most `limit`.
 
-    Each state has its place in an index, and in it the calls are in the order that is wanted. A listing of several
-    states, or accounts, merges theirs in one query, so that it reads no more of each than it may show.
+    An index has the calls of each state in the order of the listing. A listing of several states or accounts merges one
+    query for each, so that it reads no more rows of each than it may show.
     """
-    branches = [
-        _branch(question, account, state, limit) for account in _accounts(question) for state in _states(question)
-    ]
+    return _merged(
+        rows,
+        [_branch(question, account, state, limit) for account in _accounts(question) for state in _states(question)],
+        limit,
+    )
+
+
+def listed_of_owner(rows: Rows, owner: str, states: Sequence[str], since: float, limit: int) -> list[Record]:
+    """The newest calls in these states since a moment, at most `limit`, of all algorithms of an account.
+
+    The first query finds the newest call of each algorithm and state. The places whose newest ones are the oldest
+    cannot add to a listing that others fill, so that the second query has `limit` branches at most.
+    """
+    newest = (
+        f"SELECT created_at FROM requests WHERE {BY_ALGORITHM} AND algorithm = algorithms.id AND state = states.name"
+    )
+    named = " UNION ALL ".join(f"SELECT '{state}' AS name" for state in states)
+    found = rows.execute(
+        f"SELECT id, name_of_state, at FROM (SELECT algorithms.id AS id, states.name AS name_of_state,"
+        f" ({newest} ORDER BY created_at DESC LIMIT 1) AS at FROM algorithms CROSS JOIN ({named}) AS states"
+        f" WHERE owner = ?) AS places WHERE at >= ? ORDER BY at DESC LIMIT {limit:d}",
+        (owner, since),
+    ).fetchall()
+    if len(found) == limit:
+        since = found[-1][2]  # as many are at least as new as that
+    questions = [(Question(algorithm=algorithm, since=since), state) for algorithm, state, _ in found]
+    return _merged(rows, [_branch(question, None, state, limit) for question, state in questions], limit)
+
+
+def _merged(rows: Rows, branches: Sequence[tuple[str, list[object]]], limit: int) -> list[Record]:
+    """The newest of what several queries find, in one."""
+    if not branches:
+        return []
     if len(branches) == 1:
         query, values = branches[0]
     else:
@@ -142,7 +172,7 @@ def _accounts(question: Question) -> Sequence[str | None]:
 
 
 def _states(question: Question) -> Sequence[str | None]:
-    """Those that are looked for apart; None for all at once, which two indexes have in order of time."""
+    """The states to query separately; None for all states in one query, which two indexes have in order of time."""
     if question.states:
         return list(dict.fromkeys(question.states))
     is_of_all = question.accounts is None and question.parent is None and not question.algorithm
@@ -172,7 +202,7 @@ def _branch(question: Question, account: str | None, state: str | None, limit: i
     if question.before:
         conditions.append(("(created_at, id) < (?, ?)", question.before))
     where = " AND ".join(text for text, _ in conditions)
-    # The limit is a part of the text: the server's plans for any limit would be those of long listings.
+    # The limit is part of the text: for a parameter, the server would plan as for a long listing.
     return f"{_SELECT} WHERE {where} {_NEWEST} LIMIT {limit:d}", [each for _, values in conditions for each in values]
 
 
@@ -183,13 +213,13 @@ def content(rows: Rows, digest: str) -> bytes | None:
 
 
 def contents(rows: Rows, digests: Collection[str]) -> dict[str, bytes]:
-    """The bytes of those of these contents that are kept, by digest."""
+    """The bytes of the contents that are kept, by digest."""
     query = f"SELECT digest, data FROM request_contents WHERE digest IN ({', '.join('?' * len(digests))})"
     return dict(rows.execute(query, list(digests))) if digests else {}
 
 
 def platforms_of_unfinished(rows: Rows) -> list[str]:
-    """The processes named by unfinished calls; those that wait for a server name none."""
+    """The processes of unfinished calls; calls that wait for a server have none."""
     query = f"SELECT DISTINCT platform FROM requests WHERE {_UNFINISHED}"
     return [row[0] for row in rows.execute(query) if row[0]]
 
@@ -204,15 +234,15 @@ def mark_lost(rows: Rows, platforms: Iterable[str]) -> None:
 
 
 def leave(rows: Rows, record: Record) -> None:
-    """Leave a call, if it can be executed, to the next server."""
-    if record.started_at is None:  # or no more, since the worker that had it did not hand it over
+    """Leave a call to the next server, if it may be executed."""
+    if record.started_at is None:  # or was undone, since the worker did not get the call
         query = "UPDATE requests SET state = ?, worker = '', started_at = NULL WHERE id = ? AND platform = ?"
         rows.execute(query, (record.state, record.id, record.platform))
     _leave(rows, "id = ?", record.id)
 
 
 def _leave(rows: Rows, condition: str, value: str) -> None:
-    """Have calls wait for a server that no worker has taken, or that may run twice; these once more at most."""
+    """Leave calls to the next server that no worker has taken, or that may run twice; the latter only once."""
     where = f"WHERE {condition} AND {_UNFINISHED} AND resumption != '' AND cancel = 0"
     rows.execute(f"UPDATE requests SET platform = '' {where} AND state = 'queued'", (value,))
     rows.execute(
@@ -223,25 +253,37 @@ def _leave(rows: Rows, condition: str, value: str) -> None:
 
 
 def left_over(rows: Rows, limit: int) -> list[Record]:
-    """The calls that wait for a server, the first ones first."""
+    """The calls that wait for a server, oldest first."""
     query = f"{_SELECT} WHERE platform = '' AND {_UNFINISHED} ORDER BY created_at, id LIMIT ?"
     return [record_of(row) for row in rows.execute(query, (limit,))]
 
 
 def take_over(rows: Rows, identifiers: Sequence[str], platform: str) -> set[str]:
-    """Have calls that wait for a server be those of a process; returns those that no other one has taken."""
+    """Assign waiting calls to a process; returns the ids that no other process has taken."""
     query = f"UPDATE requests SET platform = ? WHERE id = ? AND platform = '' AND {_UNFINISHED}"
     return {identifier for identifier in identifiers if rows.execute(query, (platform, identifier)).rowcount}
 
 
+def give_back(rows: Rows, identifiers: Iterable[str], platform: str) -> None:
+    """Have calls that a process took over, and has not begun, wait for a server again."""
+    query = f"UPDATE requests SET platform = '' WHERE id = ? AND platform = ? AND {_UNFINISHED}"
+    rows.executemany(query, [(identifier, platform) for identifier in identifiers])
+
+
+def withdraw(rows: Rows, identifier: str) -> None:
+    """Forget a call that was not accepted, and with it its notification."""
+    rows.execute("DELETE FROM request_webhooks WHERE request = ?", (identifier,))
+    rows.execute("DELETE FROM requests WHERE id = ?", (identifier,))
+
+
 def start(rows: Rows, record: Record, platform: str) -> bool:
-    """Have a call of a process be running; False if it is no more that process's."""
+    """Mark a call of a process as running; False if another process has taken it."""
     query = f"UPDATE requests SET state = ?, worker = ?, started_at = ? WHERE id = ? AND platform = ? AND {_UNFINISHED}"
     return bool(rows.execute(query, (record.state, record.worker, record.started_at, record.id, platform)).rowcount)
 
 
 def ask_to_cancel(rows: Rows, identifier: str) -> None:
-    """Ask the process that runs a call to cancel it; one that waits for a server is cancelled at once."""
+    """Ask the process of a call to cancel it; a call that waits for a server is cancelled at once."""
     rows.execute(
         f"UPDATE requests SET state = ?, finished_at = ?, error = ? WHERE id = ? AND platform = '' AND {_UNFINISHED}",
         (CANCELLED, time.time(), CANCELLED_ERROR, identifier),
@@ -250,13 +292,13 @@ def ask_to_cancel(rows: Rows, identifier: str) -> None:
 
 
 def to_cancel(rows: Rows, platform: str) -> list[str]:
-    """The calls under way that a process was told to end."""
+    """The running calls that a process was asked to cancel."""
     query = f"SELECT id FROM requests WHERE platform = ? AND {_UNFINISHED} AND cancel = 1"
     return [row[0] for row in rows.execute(query, (platform,))]
 
 
 def forget_account(rows: Rows, account: str) -> None:
-    """Forget the calls of an account; their inputs and outputs go unless another call has the same."""
+    """Delete the calls of an account, and their contents unless another call has the same."""
     theirs = f"SELECT {{column}} FROM requests WHERE {BY_ACCOUNT} AND account = ?"
     digests = {
         row[0]
@@ -274,7 +316,7 @@ def forget_account(rows: Rows, account: str) -> None:
 
 
 def sweep(rows: Rows, retention: Retention, now: float) -> None:
-    """Forget what is too old, or too much."""
+    """Delete calls and contents beyond the retention limits."""
     oldest = now - retention.seconds
     _forget_before(rows, oldest)
     (count,) = rows.execute("SELECT count(*) FROM requests").fetchone()
@@ -294,7 +336,7 @@ def _forget_before(rows: Rows, moment: float) -> None:
     ended = f"(NOT {_UNFINISHED} OR platform = '')"
     rows.execute(f"DELETE FROM requests WHERE {BY_TIME} AND created_at < ? AND {ended}", (moment,))
     rows.execute("DELETE FROM request_webhooks WHERE NOT EXISTS (SELECT 1 FROM requests WHERE id = request)")
-    # Contents are at least as young as the youngest call that has them.
+    # A content is at least as young as its youngest call.
     rows.execute("DELETE FROM request_contents WHERE used_at < ?", (moment,))
 
 

@@ -1,4 +1,4 @@
-"""Liveness of processes on several machines: each counts up its row of a database that all of them share."""
+"""Shows which processes of several machines are alive: each regularly increments its row in the shared database."""
 
 from __future__ import annotations
 
@@ -25,14 +25,15 @@ _SIGN = "INSERT INTO front_ends VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET b
 
 
 class SharedPresence(Presence):
-    """This process, to those on other machines as well.
+    """The liveness of this process, also for other machines.
 
-    Who has the same directory sees a death at once, by the lock; others when the row has not changed for `MISSED`
-    looks. Only looks that succeed count, and each comes with a sign of life of the one who looks: so neither clocks
-    that differ nor a server that was away make the living dead. A process that only looks, such as a command, takes
-    whoever has a row to be alive.
+    Processes of the same directory notice a death at once, by the lock; others when the row has not changed for
+    `MISSED` checks. Only successful checks count, and each increments the checking process's own row: neither differing
+    clocks nor an unreachable database make a running process look dead. A process that gives no signs, such as a
+    command, takes every process with a row to be alive.
 
-    A process gives signs for others of its directory whose locks are held: somebody keeps the calls of an ended one.
+    A process also increments the rows of ended processes of its directory whose locks are still held, since another
+    process executes their calls.
     """
 
     def __init__(self, root: Path, database: Database) -> None:
@@ -44,29 +45,29 @@ class SharedPresence(Presence):
         self._thread: threading.Thread | None = None
 
     def hold(self) -> None:
-        """Be seen from now on; see `Presence.hold`. StorageUnavailable if the row cannot be written."""
+        """Show this process as alive; see `Presence.hold`. StorageUnavailable if the row cannot be written."""
         if self._thread is not None:
             return
         super().hold()
         with self._database.write() as rows:
             rows.execute(_SIGN, (self.name,))
         self._ended = threading.Event()
-        arguments = (weakref.ref(self), self._ended)  # so that a platform nobody has any more gives no signs
+        arguments = (weakref.ref(self), self._ended)  # a weak reference: an abandoned platform must not look alive
         self._thread = threading.Thread(target=_give_signs, args=arguments, name="algo-presence", daemon=True)
         self._thread.start()
 
     def release(self) -> None:
-        """Be gone; may be repeated."""
+        """Show this process as ended; may be repeated."""
         thread, self._thread = self._thread, None
         if thread is not None:
             self._ended.set()
             if thread is not threading.current_thread():
-                thread.join(BEAT_SECONDS)  # a server that is away must not hold up the end
+                thread.join(BEAT_SECONDS)  # an unreachable database must not delay the end
             self._forget(self.name)
         super().release()
 
     def is_alive(self, name: str) -> bool:
-        """Whether the process of that name is running, as far as this one can know."""
+        """Whether the process of that name is running, as far as known here."""
         if name == self.name:
             return True
         is_near = self._path(name).exists()
@@ -79,13 +80,13 @@ class SharedPresence(Presence):
             return rows.execute("SELECT 1 FROM front_ends WHERE name = ?", (name,)).fetchone() is not None
 
     def are_elsewhere(self) -> bool:
-        """Whether processes use the database that have other directories."""
+        """Whether processes with other directories use the database."""
         with self._database.read() as rows:
             names = [row[0] for row in rows.execute("SELECT name FROM front_ends").fetchall()]
         return not all(self._path(name).exists() for name in names)
 
     def give_sign(self) -> None:
-        """Count up the rows of this directory's processes, and remove those of the dead."""
+        """Increment the rows of this directory's processes, and delete rows of dead processes."""
         near = [path.stem for path in self._directory.glob("*.lock") if path.stem == self.name or is_held(path)]
         with self._database.write() as rows:
             rows.executemany(_SIGN, [(name,) for name in near])
@@ -96,7 +97,7 @@ class SharedPresence(Presence):
                 looks[name] = (found[name], times + 1 if found[name] == before else 0)
             dead = [name for name, (_, times) in looks.items() if times >= MISSED]
             rows.executemany("DELETE FROM front_ends WHERE name = ?", [(name,) for name in dead])
-        self._seen = looks  # not before it is committed
+        self._seen = looks  # only after the commit
 
     def _forget(self, name: str) -> None:
         with contextlib.suppress(AlgoError), self._database.write() as rows:
@@ -108,6 +109,6 @@ def _give_signs(presence: weakref.ref[SharedPresence], ended: threading.Event) -
         found = presence()
         if found is None:
             return
-        with contextlib.suppress(AlgoError, OSError):  # a server that is away is asked again
+        with contextlib.suppress(AlgoError, OSError):  # the database may be unreachable; the next turn tries again
             found.give_sign()
         del found

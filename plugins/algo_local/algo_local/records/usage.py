@@ -21,7 +21,7 @@ _SUMS = (
 
 
 class Usage(NamedTuple):
-    """Calls that have ended, and what is equal of them. Durations are sums of seconds."""
+    """Totals of ended calls of one group. Durations are sums in seconds."""
 
     names: dict[str, str]
     """By the names in `COLUMNS`."""
@@ -33,7 +33,7 @@ class Usage(NamedTuple):
 
 
 def usage(rows: Rows, by: Sequence[str], since: float, until: float, accounts: Sequence[str] | None) -> list[Usage]:
-    """What calls came to that began in a span of time (seconds since the epoch), of some accounts or of all."""
+    """Totals of the calls that began in a period (seconds since the epoch), of some accounts or all (None)."""
     columns = ", ".join(f"r.{COLUMNS[name]}" for name in by)
     of = "" if accounts is None else f" AND r.account IN ({', '.join('?' * len(accounts))}) AND r.{BY_ACCOUNT}"
     query = (

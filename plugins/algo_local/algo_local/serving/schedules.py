@@ -1,4 +1,4 @@
-"""Makes the scheduled calls of accounts while the platform is served, and resumes accepted calls of an ended server."""
+"""Makes the scheduled calls of accounts of a served platform, and takes up calls and builds of ended servers."""
 
 from __future__ import annotations
 
@@ -48,6 +48,9 @@ class Clock:
             pause = POLL_SECONDS
             with contextlib.suppress(AlgoError):  # the database may be busy or full; the next turn tries again
                 take_up(self._platform)
+            with contextlib.suppress(AlgoError):
+                self._platform.pending_builds.begin_all()
+            with contextlib.suppress(AlgoError):
                 call_due(self._platform, self._on_failure)
                 if moment := self._platform.schedules.next_moment():
                     pause = min(POLL_SECONDS, max(0.0, moment - self._platform.database.now()))

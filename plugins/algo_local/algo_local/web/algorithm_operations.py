@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from algo_local.algorithms.schemas.algorithm_schemas import schemas_of
 from algo_local.algorithms.visibility import visible_algorithms, visible_versions
-from algo_local.web.shapes import ref
+from algo_local.web.schemas.types import ref
 
 if TYPE_CHECKING:
     from algo_local.algorithms.registry import Algorithm, Version

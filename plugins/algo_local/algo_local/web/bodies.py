@@ -1,4 +1,4 @@
-"""Reads the bodies of requests and validates them against the shapes of the table."""
+"""Reads the bodies of requests and validates them against the schemas that the table of operations names."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import fastjsonschema
 
 from algo_local.error_codes import ErrorCode
 from algo_local.web.http import ApiError
-from algo_local.web.shapes import SCHEMAS, ref
+from algo_local.web.schemas.bodies import SCHEMAS
+from algo_local.web.schemas.types import ref
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -25,6 +25,11 @@ class Forwarding:
         with suppress(EngineUnavailable):
             self._remote.ask("follow", seconds=0.0)
 
+    def build(self, algorithm: str) -> None:
+        """Have the engine build what was requested of an algorithm, by its id; one that is started does so anyway."""
+        with suppress(EngineUnavailable):
+            self._remote.ask("build", algorithm, seconds=0.0)
+
     def answer(self, request: Request, *, has_body: bool = True) -> Response:
         """The engine's answer. Without `has_body`, none is read: anybody may send one.
 

@@ -11,13 +11,11 @@ import binascii
 import io
 import re
 import tempfile
-import threading
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from algo_core.errors import AlgoError
 from algo_local.algorithms.source_trees.archives import ARCHIVE_BYTES
 from algo_local.error_codes import ErrorCode
 from algo_local.web.authorization import RequestContext, authorize
@@ -34,9 +32,6 @@ if TYPE_CHECKING:
 PREFIX = "/git/"
 _PATH = re.compile(r"/git/([^/]+)/([^/]+?)(?:\.git)?/(info/refs|git-upload-pack|git-receive-pack)")
 _SERVICES = ("git-upload-pack", "git-receive-pack")
-_BEGIN_SECONDS = 5.0
-"""How long a push waits until its build is listed; a build that has to wait for another one is listed later."""
-
 _CHALLENGE = {"WWW-Authenticate": 'Basic realm="git"'}
 
 
@@ -140,10 +135,16 @@ def _serve(context: RequestContext, service: str, given: BinaryIO, made: io.File
             _handle(repository, service, given, made, is_question=True)
         return
 
+    asked: set[str] = set()
+
+    def wanted(commit: str) -> None:
+        asked.add(commit)
+        context.platform.builds.request(algorithm, commit)
+
     def receive(repository: Repo) -> str:
         received = _Received(algorithm, repository)
         repository.hooks.clear()
-        repository.hooks["update"] = _Update(repository)  # type: ignore[assignment]  # it does what theirs do
+        repository.hooks["update"] = _Update(repository, wanted)  # type: ignore[assignment]  # it does what theirs do
         repository.hooks["post-receive"] = received  # type: ignore[assignment]
         given.seek(0)
         made.seek(0)
@@ -151,8 +152,12 @@ def _serve(context: RequestContext, service: str, given: BinaryIO, made: io.File
         _handle(repository, service, given, made, is_question=False)
         return received.commit
 
-    if commit := repositories.change(algorithm, receive):
-        _build(context, commit)
+    try:
+        if commit := repositories.change(algorithm, receive):
+            context.platform.builds.request(algorithm, commit)  # who looked meanwhile has found no such commit
+    finally:
+        if asked:
+            context.platform.pending_builds.start(algorithm)
 
 
 def _handle(repository: Repo, service: str, given: BinaryIO, made: io.FileIO, *, is_question: bool) -> None:
@@ -175,17 +180,25 @@ def _handle(repository: Repo, service: str, given: BinaryIO, made: io.FileIO, *,
 
 
 class _Update:
-    """Hook that refuses changes of branches and tags by which built commits would become unreachable."""
+    """Hook that refuses changes of branches and tags by which built commits would become unreachable.
 
-    def __init__(self, repository: Repo) -> None:
+    `before` is called with a new commit of the default branch before that is changed: if this process ends then,
+    another one builds what had been pushed.
+    """
+
+    def __init__(self, repository: Repo, before: Callable[[str], None]) -> None:
         self._repository = repository
+        self._before = before
 
     def execute(self, name: bytes, old: bytes, new: bytes) -> tuple[bytes, bytes]:
         """Raise HookError, with the reason, for a change that is refused."""
         from dulwich.errors import HookError
+        from dulwich.refs import HEADREF
 
         if reason := self._refused(name, old, new):
             raise HookError(reason)
+        if name == self._repository.refs.follow(HEADREF)[0][-1]:
+            self._before(new.decode())
         return b"", b""
 
     def _refused(self, name: Any, old: Any, new: Any) -> str:
@@ -232,19 +245,3 @@ class _Received:
         return (
             f"Building {name} {self.commit[:12]}; its log is shown by:\n  algo builds logs {name} --follow\n"
         ).encode()
-
-
-def _build(context: RequestContext, commit: str) -> None:
-    """Begin to build a commit; this front end builds what was pushed to it."""
-    platform, algorithm = context.platform, context.algorithm
-    begun = threading.Event()
-
-    def build() -> None:
-        try:
-            with suppress(AlgoError):  # it has been deleted meanwhile; what fails to build says so in its log
-                platform.compiler.compile(algorithm, commit, on_begin=begun.set)
-        finally:
-            begun.set()
-
-    platform.in_background(build)
-    begun.wait(_BEGIN_SECONDS)

@@ -7,7 +7,9 @@ from functools import cache
 from typing import Any
 
 from algo_local.web.operations import OPERATIONS, Operation, Who
-from algo_local.web.shapes import CONTENT, EXPANSIONS, PATH, QUERY, SCHEMAS, ref
+from algo_local.web.schemas.bodies import CONTENT, SCHEMAS
+from algo_local.web.schemas.parameters import EXPANSIONS, PATH, QUERY
+from algo_local.web.schemas.types import ref
 
 _PARAMETER = re.compile(r"{(\w+)}")
 _ERRORS = {

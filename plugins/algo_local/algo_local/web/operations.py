@@ -61,13 +61,13 @@ class Operation(NamedTuple):
     handler: str
     summary: str
     request: str = ""
-    """The shape of the body, by its name in `shapes.py`; with `?` there may be none."""
+    """The schema of the body, by its name in `schemas/bodies.py`; with `?` the body is optional."""
     response: str = ""
     """The shape of the answer."""
     status: int = 200
     """That of success."""
     query: str = ""
-    """The names of query parameters, described in `shapes.py`."""
+    """The names of query parameters, with their schemas in `schemas/parameters.py`."""
     feature: str = ""
     """The switch of `features.py` that turns it off."""
 

@@ -15,8 +15,8 @@ from algo_local.web.handlers.invoke import Invocation, parse_json, start_void
 
 if TYPE_CHECKING:
     from algo_local.platform import Platform
+    from algo_local.records.live_call import LiveCall
     from algo_local.records.record import Record
-    from algo_local.records.recorder import Live
 
 AT_ONCE = 1000
 """Calls that are looked at in one turn; the next ones follow in the next."""
@@ -54,7 +54,7 @@ def take_up(platform: Platform) -> int:
     return len(taken)
 
 
-def _resume(platform: Platform, live: Live, slot: ExitStack) -> None:
+def _resume(platform: Platform, live: LiveCall, slot: ExitStack) -> None:
     """Have a call executed, after all that were resumed before it."""
     invocation = _invocation(platform, live)
     if isinstance(invocation, str):
@@ -76,7 +76,7 @@ def _is_queued(platform: Platform, record: Record) -> bool:
     return is_known or record.started_at is not None or record.is_finished
 
 
-def _invocation(platform: Platform, live: Live) -> Invocation | str:
+def _invocation(platform: Platform, live: LiveCall) -> Invocation | str:
     """The call as it was accepted, or why it cannot be executed any more."""
     record = live.record
     try:

@@ -1,7 +1,7 @@
-"""The engine's end of what `algo_local.execution.relay.remote` speaks: runs the calls of front ends in one executor.
+"""The engine's end of the relay: runs the calls of front ends (`relay/remote.py`) in one executor.
 
-A front end that dies takes nothing with it: a call that runs goes on, and is recorded here in its place; one that
-waits is dropped when its turn comes.
+If a front end dies, its running calls continue, and the engine records them; its waiting calls are dropped at their
+turn.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from algo_core.errors import AlgoError
 from algo_local.algorithms.build import Build
 from algo_local.callers import CallContext
 from algo_local.execution.executor import Executor
@@ -32,29 +31,29 @@ Tell = Callable[[list[Any]], None]
 
 
 class Calls(Protocol):
-    """What becomes of calls beside their execution."""
+    """Limits, insights and records of calls, which `serving/processes/engine.py` provides."""
 
     def counted(self, account: str) -> contextlib.AbstractContextManager[None]:
         """Count one more call of an account within the block. TooManyCalls at the limit."""
 
     def hosted(self, context: CallContext, tell: Tell) -> contextlib.AbstractContextManager[None]:
-        """Take in within the block what an algorithm reports about a call of another process, which `tell` tells."""
+        """Within the block, pass the insights of a front end's call to `tell`."""
 
     def ended(self, context: CallContext, build: Build, outcome: Outcome | None, waited: float | None) -> None:
-        """A call has ended, and its front end knows; without an outcome if it was refused.
+        """Note the end of a call whose front end has the outcome; None if it was refused.
 
-        `waited` are seconds until a worker took it.
+        `waited` is the number of seconds until a worker took it.
         """
 
     def adopt(self, context: CallContext, build: Build, outcome: Outcome, worker: str) -> None:
-        """Record the outcome of a call whose front end is gone."""
+        """Record the outcome of a call whose front end has died."""
 
     def settled(self) -> None:
-        """All calls of a front end that is gone have been adopted."""
+        """Note that all calls of a dead front end have been adopted."""
 
 
 class EngineServer:
-    """Serves front ends. Each has a link, on which it gives the ends of connections, with a thread for each."""
+    """Serves front ends. Each passes sockets over a link; every socket is a connection with a thread of its own."""
 
     def __init__(
         self,
@@ -63,7 +62,7 @@ class EngineServer:
         questions: Mapping[str, Question] | None = None,
         marks: Marks | None = None,
     ) -> None:
-        """`questions` are answered beside those about the executor. `marks` are set of calls that workers take."""
+        """`questions` are answered besides those about the executor. `marks` are set when workers take calls."""
         self._marks = marks
         self._notices = Notices()
         self._executor = executor
@@ -84,7 +83,7 @@ class EngineServer:
         self._is_closed = False
 
     def serve(self, link: socket.socket) -> threading.Thread:
-        """Serve a front end, until it ends and all of its calls have ended, in the thread that is returned."""
+        """Serve a front end until it and all of its calls have ended, in the returned thread."""
         thread = threading.Thread(target=self._serve_link, args=(link,), name="algo-link", daemon=True)
         with self._lock:
             self._links.add(link)
@@ -92,7 +91,7 @@ class EngineServer:
         return thread
 
     def close(self) -> None:
-        """Cut all connections; calls that run are not ended."""
+        """Close all connections; running calls are not ended."""
         self._notices.close()
         with self._lock:
             self._is_closed = True
@@ -103,7 +102,7 @@ class EngineServer:
                 channel.cut()
 
     def check(self) -> None:
-        """Wait until nobody holds the locks that every call has to take."""
+        """Take and release the locks of every call, to show that the engine does not hang."""
         with self._lock:
             pass
         if isinstance(self._executor, LocalPool):
@@ -134,7 +133,7 @@ class EngineServer:
         for thread in threads:
             thread.join()
         self._calls.settled()
-        for descriptor in shared:  # from here on, calls of which nothing came are lost
+        for descriptor in shared:  # closing them marks the front end's unfinished calls as lost
             os.close(descriptor)
 
     def _serve(self, channel: Channel) -> None:
@@ -150,7 +149,7 @@ class EngineServer:
                 else:
                     break
         except Gone:
-            pass  # the front end is gone, or needs this connection no more
+            pass  # the front end has ended, or has closed this connection
         finally:
             with self._lock:
                 self._channels.discard(channel)
@@ -162,13 +161,13 @@ class EngineServer:
         try:
             answer = self._questions[name](head, message.body)
         except Exception as error:
-            channel.send(Kind.ERROR, _told(error))
+            channel.send(Kind.ERROR, wire.encoded_error(error))
         else:
             channel.send(Kind.ANSWER, *answer)
 
     def _withdraw(self, identifier: str) -> bool:
-        """Have a call end that waits; False for one that runs."""
-        if isinstance(self._executor, LocalPool):  # which knows when a worker has it, before the worker does
+        """End a waiting call; False if it runs."""
+        if isinstance(self._executor, LocalPool):  # it knows that a worker has the call before the worker does
             return self._executor.withdraw(identifier)
         return identifier in self._waiting and self._executor.cancel(identifier)
 
@@ -212,9 +211,9 @@ class EngineServer:
                 )
         except _Unwanted:
             raise Gone from None
-        except BaseException as error:  # of an executor it may be any, and it is the front end's to handle
+        except BaseException as error:  # executors may raise anything; the front end handles it
             self._calls.ended(context, build, None, None)
-            channel.send(Kind.ERROR, _told(error))
+            channel.send(Kind.ERROR, wire.encoded_error(error))
             return
         finally:
             self._waiting.discard(context.request_id)
@@ -227,7 +226,7 @@ class EngineServer:
         self._calls.ended(context, build, outcome, None if taken is None else taken - arrived)
 
     def _told_of_start(self, channel: Channel, worker: str, mark: int | None, *, waits: bool) -> bool:
-        """Tell a front end that a worker is about to take a call; whether it is to."""
+        """Tell a front end that a worker is about to take a call; False if the front end refuses."""
         told = worker, waits, time.time()
         if waits or mark is None or self._marks is None:
             channel.send(Kind.STARTED, told)
@@ -239,14 +238,8 @@ class EngineServer:
 
 
 class _Unwanted(Exception):
-    """The front end of a call is gone, or does not want it to start: it is not executed."""
+    """The front end of a call has died, or refuses the start: the call is not executed."""
 
 
 def _context(found: CallContext | None) -> list[Any] | None:
     return wire.encoded_context(found) if found else None
-
-
-def _told(error: BaseException) -> tuple[str, str, str | None]:
-    if isinstance(error, AlgoError):
-        return type(error).__name__, error.message, error.hint
-    return type(error).__name__, str(error), None

@@ -1,7 +1,7 @@
-"""Marks of calls that workers have taken, in memory that front ends and the engine share.
+"""One byte of shared memory for each call of a front end: set by the engine when a worker takes the call.
 
-A mark is there whatever becomes of the engine that has made it. So a front end need not be told, and woken, in the
-midst of each call, to know of a dead engine which of its calls can be given to the next one.
+The mark survives the death of the engine. A front end then knows which calls no worker had taken, so that the next
+engine can run them, without a message (and a thread to wake) in the middle of each call.
 """
 
 from __future__ import annotations
@@ -9,33 +9,33 @@ from __future__ import annotations
 import mmap
 
 MARKS = 1024
-"""Calls at once of a front end that have a mark; others are told of as they start."""
+"""Concurrent calls of a front end with a mark; the start of further calls is reported by a message."""
 
 
 class Marks:
-    """Those of all front ends; made before they and the engine are."""
+    """The marks of all front ends; created before the processes are forked."""
 
     def __init__(self, front_ends: int) -> None:
         self._bytes = mmap.mmap(-1, front_ends * MARKS)
 
     def share(self, number: int) -> MarksOfFrontEnd:
-        """Those of one front end, all of which are free."""
+        """The marks of a front end that starts, all free."""
         return MarksOfFrontEnd(self._bytes, number * MARKS)
 
     def set(self, place: int) -> None:
-        """A worker takes the call with this mark."""
+        """Mark a call as taken by a worker."""
         self._bytes[place] = 1
 
 
 class MarksOfFrontEnd:
-    """Gives each call a mark of its own, by its place. Its methods may be called from any thread."""
+    """Allots a mark to each call of a front end, by its position. Methods may be called from any thread."""
 
     def __init__(self, marks: mmap.mmap, first: int) -> None:
         self._bytes = marks
         self._free = list(range(first, first + MARKS))
 
     def take(self) -> int | None:
-        """A mark that is not set; None if there is no free one."""
+        """Allot a mark, cleared; None if none is free."""
         try:
             place = self._free.pop()
         except IndexError:
@@ -48,5 +48,5 @@ class MarksOfFrontEnd:
         return self._bytes[place] != 0
 
     def give_back(self, place: int) -> None:
-        """The call has ended."""
+        """Free the mark of an ended call."""
         self._free.append(place)

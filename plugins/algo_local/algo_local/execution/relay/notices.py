@@ -1,4 +1,4 @@
-"""Tells front ends that calls have started: of those that take long soon after, of others together with their end."""
+"""Sends delayed messages about started calls: long calls are reported soon, short ones together with their end."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from collections import deque
 from algo_local.execution.relay.wire import Channel
 
 LATE_SECONDS = 0.02
-"""After this time, a call takes long."""
+"""Seconds after which a running call is reported as started."""
 
 _QUIET = 50
-"""Turns without a call after which the thread sleeps until there is one."""
+"""Turns without a call after which the thread sleeps until the next call."""
 
 
 class Notices:
-    """Sends what channels hold back. While calls come, no call wakes its thread."""
+    """Sends messages that channels hold back. A busy server need not wake its thread for each call."""
 
     def __init__(self) -> None:
         self._waiting: deque[tuple[float, Channel]] = deque()
@@ -26,13 +26,13 @@ class Notices:
         self._is_closed = False
 
     def add(self, channel: Channel) -> None:
-        """A channel holds something back."""
+        """Have the message that a channel holds back sent after `LATE_SECONDS`."""
         self._waiting.append((time.monotonic() + LATE_SECONDS, channel))
         if not self._busy.is_set():
             self._wake()
 
     def close(self) -> None:
-        """Send nothing any more."""
+        """Send no further messages."""
         self._is_closed = True
         self._busy.set()
 
@@ -52,7 +52,7 @@ class Notices:
                 self._waiting.popleft()[1].let_go()
             if quiet >= _QUIET:
                 self._busy.clear()
-                if not self._waiting:  # what came before that has not seen it
+                if not self._waiting:  # a call added before `clear` did not wake this thread
                     self._busy.wait()
                 quiet = 0
                 self._busy.set()

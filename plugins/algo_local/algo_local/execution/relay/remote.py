@@ -1,8 +1,8 @@
-"""The executor of a front end: the one that another process has, the engine, over sockets without a name.
+"""The executor of a front end: passes calls to the engine process (`relay/engine.py`) over unnamed sockets.
 
-A call has a connection of its own while it runs, and a thread at each end that waits for nothing else: no message
-passes from one thread to another on its way. Connections are kept for the next call. When the engine dies, calls that
-no worker had taken wait for the next engine; those that run are lost.
+Each running call has a connection, and a thread at each end that waits for nothing else, so that no message passes from
+thread to thread. Connections are reused. When the engine dies, calls that no worker had taken wait for the next engine;
+running calls are lost.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from algo_local.execution.relay import wire
 from algo_local.execution.relay.marks import MarksOfFrontEnd
 from algo_local.execution.relay.wire import Channel, Gone, Kind, Message
 from algo_local.execution.scheduler import BuildWorkers
-from algo_local.refusals import StorageUnavailable, TooManyCalls
+from algo_local.refusals import StorageUnavailable
 
 IDLE_CHANNELS = 64
 """Connections that are kept for the next call."""
@@ -43,7 +43,7 @@ _NOTHING = Description(0, 0, 0, 0)
 
 
 class EngineUnavailable(StorageUnavailable):
-    """The engine is being started again, and was not there in time."""
+    """The engine is being restarted, and was not ready in time."""
 
 
 class _Running:
@@ -54,29 +54,25 @@ class _Running:
         self._marks = marks
         self.mark = marks.take() if marks else None
         self.was_told = False
-        """Whether the engine has told of its start."""
+        """Whether the engine has reported its start."""
         self.ends: Failure | None = None
-        """Why it is to end, if this process has decided that."""
+        """The failure to end with, if this process has decided so."""
         self.channel: Channel | None = None
 
     @property
     def is_started(self) -> bool:
-        """Whether a worker may have it."""
+        """Whether a worker may have taken the call."""
         return self.was_told or (self._marks is not None and self.mark is not None and self._marks.is_set(self.mark))
 
     def give_back(self) -> None:
-        """It has ended: its mark is for another one."""
+        """Free the mark of an ended call."""
         if self._marks is not None and self.mark is not None:
             self._marks.give_back(self.mark)
             self._marks = None
 
 
 class RemoteExecutor:
-    """See `Executor`; the engine's end is `algo_local.execution.relay.engine`. `connect` says over what it is reached.
-
-    `account` gives the account that a call counts for in the limit of concurrent calls; empty if it does not.
-    `on_insights` is told what a call reports about itself, by its id.
-    """
+    """Executes calls in the engine; see `Executor`. `connect` provides the link to the current engine."""
 
     def __init__(
         self,
@@ -86,9 +82,13 @@ class RemoteExecutor:
         is_key: Callable[[str], bool] = lambda token: False,
         marks: MarksOfFrontEnd | None = None,
     ) -> None:
-        """`is_key` says whether a credential is an API key, which is no token: the engine need not be asked.
+        """Set up the executor; calls wait until `connect` is called.
 
-        The engine sets `marks` of calls that workers take, rather than tell of each as it starts.
+        Args:
+            account: returns the account whose concurrency limit the current call counts for; empty for none.
+            on_insights: called with a call's id and the insights that it reports.
+            is_key: whether a credential is an API key, and so no token that only the engine knows.
+            marks: the marks that the engine sets when workers take calls, instead of a message for each.
         """
         self._marks = marks
         self._account = account
@@ -103,15 +103,16 @@ class RemoteExecutor:
         self._is_silent = False
 
     def start(self) -> None:
-        """Nothing has to be made ready: calls wait for the engine."""
+        """Do nothing: calls wait for the engine."""
 
     def connect(self, link: socket.socket, presence: int | None = None) -> None:
-        """Reach the engine over `link` from now on, on which it is given the ends of connections.
+        """Use the engine behind `link` from now on, over which connections are passed.
 
-        It keeps a copy of the descriptor `presence` until all calls of this process have ended, also after its death.
+        The engine keeps a copy of the descriptor `presence` until all calls of this process have ended, even after the
+        death of this process.
         """
         if presence is not None:
-            with contextlib.suppress(OSError):  # it is dead already, and the next link will come
+            with contextlib.suppress(OSError):  # the engine has died already; the parent sends the next link
                 socket.send_fds(link, [wire.PRESENCE], [presence])
         with self._changed:
             before, self._link = self._link, link
@@ -124,20 +125,20 @@ class RemoteExecutor:
             channel.close()
 
     def doubt(self, *, is_silent: bool) -> None:
-        """Whether the engine has not answered for so long that nothing new waits for it."""
+        """Set whether the engine is silent, that is, answers no heartbeats; new calls then do not wait for it."""
         with self._changed:
             self._is_silent = is_silent
             self._changed.notify_all()
 
     def check(self) -> None:
-        """Wait until nobody holds the lock that every call has to take."""
+        """Take and release the lock of every call, to show that this process does not hang."""
         with self._changed:
             pass
 
     # Connections
 
     def _open(self, deadline: float, running: _Running | None = None) -> Channel | None:
-        """A connection to the engine; None if there is none in time, or the call or this executor ends.
+        """A connection to the engine; None at the deadline, or if the call or this executor ends.
 
         Raises:
             EngineUnavailable: if the engine hangs.
@@ -208,13 +209,15 @@ class RemoteExecutor:
                     if running.ends or running.is_started:
                         failure = running.ends or ENGINE_LOST
                         return Outcome(None, failure, time.monotonic() - began, "")
-                    self.doubt(is_silent=False)  # it is over, and the next one is not known to hang
-                    continue  # no worker had it
+                    self.doubt(is_silent=False)  # the silent engine is gone; the next one has not been silent
+                    continue  # no worker had taken the call
                 except BaseException:
                     channel.close()
                     raise
                 self._keep(channel)
-                return _raised(found) if isinstance(found, Message) else found
+                if isinstance(found, Message):
+                    raise wire.decoded_error(found.head)
+                return found
         finally:
             with self._changed:
                 del self._running[context.request_id]
@@ -230,7 +233,7 @@ class RemoteExecutor:
         on_start: Callable[[str], None] | None,
         on_output: Callable[[bytes], None] | None,
     ) -> Outcome | Message:
-        """The outcome of a call, or the error that it is refused with."""
+        """Exchange the messages of a call; returns its outcome, or the message that refuses it."""
         with self._changed:
             running.channel = channel
             if running.ends:
@@ -249,7 +252,7 @@ class RemoteExecutor:
                     if waits:
                         channel.send(Kind.STOP)
                     raise
-                # Not before: until it is told to go on, the worker has nothing.
+                # The worker gets the input only after the answer GO.
                 running.was_told = True
                 if waits:
                     channel.send(Kind.GO)
@@ -274,11 +277,11 @@ class RemoteExecutor:
     def ask(
         self, name: str, head: Any = None, body: bytes = b"", *, seconds: float = ENGINE_SECONDS, again: bool = True
     ) -> Message:
-        """The engine's answer to a question; `again` says that it may be asked again if the engine dies meanwhile.
+        """Ask the engine a question, and return its answer; with `again`, a new engine is asked if this one dies.
 
         Raises:
-            EngineUnavailable: if there is no engine in time.
-            AlgoError: what the engine answers.
+            EngineUnavailable: if no engine answers in time.
+            AlgoError: if the engine answers with this error.
         """
         deadline = time.monotonic() + seconds
         while channel := self._open(deadline):
@@ -298,7 +301,9 @@ class RemoteExecutor:
                     raise EngineUnavailable(told) from None
                 continue
             self._keep(channel)
-            return message if message.kind is Kind.ANSWER else _raised(message)
+            if message.kind is Kind.ERROR:
+                raise wire.decoded_error(message.head)
+            return message
         raise EngineUnavailable(_STARTING)
 
     def cancel(self, request_id: str) -> bool:
@@ -314,7 +319,7 @@ class RemoteExecutor:
             running = self._running.get(request_id)
             if not running or running.is_started:
                 return False
-            running.ends = _CANCELLED  # no engine has it
+            running.ends = _CANCELLED  # the call has not reached an engine
             if running.channel:
                 running.channel.cut()
             self._changed.notify_all()
@@ -335,10 +340,10 @@ class RemoteExecutor:
         """The workers of each build that has any."""
         return [] if self._is_closed else [BuildWorkers(*found) for found in self.ask("builds").head]
 
-    # The end of this process, while the engine serves others
+    # The end of this process; the engine continues for others
 
     def drain(self, seconds: float) -> bool:
-        """See `Executor.drain`: of the calls of this process."""
+        """See `Executor.drain`; only for calls of this process."""
         with self._changed:
             self._takes_none = True
             waiting = [running for running in self._running.values() if not running.is_started]
@@ -349,7 +354,7 @@ class RemoteExecutor:
             return self._changed.wait_for(lambda: not self._running, timeout=seconds)
 
     def close(self) -> None:
-        """See `Executor.close`: the calls of this process are ended; the engine has workers for others."""
+        """See `Executor.close`; ends the calls of this process, and leaves the engine's workers to other front ends."""
         with self._changed:
             self._takes_none = True
             running = list(self._running.values())
@@ -368,14 +373,14 @@ class RemoteExecutor:
             link.close()
 
     def _asked_to_end(self, question: str, call: _Running) -> bool:
-        """Whether the engine ends a call, or there is none."""
+        """Ask the engine to end a call; True if it does, or if there is no engine."""
         try:
             return bool(self.ask(question, call.context.request_id, seconds=0.0).head)
         except EngineUnavailable:
             return True
 
     def _end(self, call: _Running) -> None:
-        """Have a call of which the engine knows nothing any more end as one that the platform's end cuts short."""
+        """End a call that the engine does not know, as at the end of the platform."""
         with self._changed:
             call.ends = SHUTTING_DOWN
             if call.channel:
@@ -392,20 +397,3 @@ def _connected(link: socket.socket) -> Channel:
         ours.close()
         raise
     return Channel(ours)
-
-
-_ERRORS: dict[str, type[Exception]] = {
-    "TooManyCalls": TooManyCalls,
-    "TypeError": TypeError,
-    "ValueError": ValueError,
-}
-
-
-def _raised(message: Message) -> Any:
-    """Raise the error that a message tells of."""
-    from algo_core.errors import AlgoError
-
-    kind, text, hint = message.head
-    if kind in _ERRORS:
-        raise _ERRORS[kind](text)
-    raise AlgoError(text, hint)

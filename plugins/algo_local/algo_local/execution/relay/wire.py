@@ -1,7 +1,7 @@
-"""What a front end and the engine send each other on a stream socket: messages of a kind, a JSON value and bytes.
+"""The wire format between a front end and the engine: messages with a kind, a JSON value, and bytes.
 
-Both ends belong to one platform, and their sockets have no name that anybody else could connect to; nevertheless only
-JSON and bytes are read, and only as much as a message may have.
+Both ends belong to one platform, and no other process can connect to their unnamed sockets. Even so, only JSON and
+bytes are read (no pickle), and no more than a message's maximum size.
 """
 
 from __future__ import annotations
@@ -16,19 +16,29 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from algo_core.errors import (
+    AlgoError,
+    AlreadyExists,
+    ConfigError,
+    NotFoundError,
+    PermissionDenied,
+    RequestRefused,
+    UsageError,
+)
 from algo_local.algorithms.build import Build
 from algo_local.callers import CallContext
 from algo_local.execution.payload import ContentType, Failure, Outcome, Payload
 from algo_local.execution.protocol import EncodedPayload
+from algo_local.refusals import ConditionFailed, StorageFull, StorageUnavailable, TooManyCalls
 
 CONNECTION, PRESENCE = b"+", b"P"
-"""On a link: the other end of a connection, or a descriptor that is to be kept until the front end's calls ended."""
+"""On a link: a new connection's socket, or a descriptor to keep until the front end's calls have ended."""
 
 HEAD_BYTES = 16 << 20
-"""Largest JSON value of a message, in bytes."""
+"""Maximum bytes of a message's JSON value."""
 
 BODY_BYTES = 512 << 20
-"""Largest bytes of a message."""
+"""Maximum bytes of a message's body."""
 
 RECEIVE_BYTES = 64 << 10
 KNOWN_BUILDS = 256
@@ -38,7 +48,7 @@ _ENCODER = json.JSONEncoder(separators=(",", ":"))
 
 
 class Kind(Enum):
-    """What a message is about."""
+    """The kind of a message."""
 
     CALL = b"C"
     """Run a build."""
@@ -47,9 +57,9 @@ class Kind(Enum):
     STOP = b"N"
     """The caller does not want the call to start."""
     ASK = b"Q"
-    """Any other question, by its name."""
+    """Another question, by name."""
     STARTED = b"S"
-    """A worker takes the call, or is about to if the caller lets it."""
+    """A worker has taken the call, or waits for GO or STOP."""
     PRINTED = b"P"
     INSIGHTS = b"I"
     OUTCOME = b"O"
@@ -70,14 +80,14 @@ class Message(NamedTuple):
 
 
 class Gone(Exception):
-    """The other end of a connection is gone, or sends what it must not.
+    """The other end of a connection is gone, or violates the protocol.
 
-    Nothing else is raised by a `Channel`, and by nothing else: what callbacks raise between two messages is no sign.
+    A `Channel` raises nothing else, and nothing else raises this: an error of a callback must not look like it.
     """
 
 
 class Channel:
-    """One end of a connection. Any number of threads may send, one receives. Its methods raise `Gone`."""
+    """One end of a connection. Any thread may send, one thread receives. Methods raise `Gone`."""
 
     def __init__(self, connected: socket.socket) -> None:
         self.socket = connected
@@ -88,10 +98,10 @@ class Channel:
         self._texts: list[str] = []
 
     def told_build(self, build: Build) -> tuple[int, str | None]:
-        """What to send in the place of a build: its text only once on each connection.
+        """A number for a build, and its text if this connection has not sent it before.
 
         Raises:
-            Gone: if there were so many that the connection is not to be used any more.
+            Gone: if the connection has sent too many builds to be used further.
         """
         text = encoded_build(build)
         number = self._builds.get(text)
@@ -103,13 +113,13 @@ class Channel:
         return number, text
 
     def heard_build(self, number: int, text: str | None) -> Build:
-        """The build that the other end means."""
+        """The build for the number and text from `told_build`."""
         if text is not None:
             self._texts.append(text)
         return decoded_build(self._texts[number])
 
     def send(self, kind: Kind, head: Any = None, body: bytes = b"") -> None:
-        """Send a message, in one piece, after what is held back."""
+        """Send a message in one piece, after the one that is held back."""
         data = _message(kind, head, body)
         try:
             with self._lock:
@@ -119,18 +129,18 @@ class Channel:
             raise Gone from error
 
     def hold_back(self, kind: Kind, head: Any) -> None:
-        """Send a message together with the next one, or by `let_go`, in the place of one that is held back."""
+        """Hold a message back until the next `send` or `let_go`; replaces one that is held back."""
         self._held_back = _message(kind, head, b"")
         try:
             if not self.socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT):
                 raise Gone
         except BlockingIOError:
-            pass  # the other end is there, and waits
+            pass  # no data: the other end is connected, and waits
         except OSError as error:
             raise Gone from error
 
     def let_go(self) -> None:
-        """Send what is held back, if anything still is; whether that arrives is seen by whoever sends the next."""
+        """Send the message that is held back, if any; the next `send` notices a failure."""
         with self._lock:
             held, self._held_back = self._held_back, b""
             if held:
@@ -167,7 +177,7 @@ class Channel:
         return held[:size]
 
     def cut(self) -> None:
-        """End the connection, also for a thread that waits for it."""
+        """Shut the connection down, also for a thread that waits in `receive`."""
         try:
             self.socket.shutdown(socket.SHUT_RDWR)
         except OSError:
@@ -190,7 +200,7 @@ def _message(kind: Kind, head: Any, body: bytes) -> bytes:
 
 @functools.lru_cache(maxsize=KNOWN_BUILDS)
 def encoded_build(build: Build) -> str:
-    """A build as text, which is the same for equal ones. Its log stays behind: it is of no use to run it."""
+    """A build as text, equal for equal builds, without its log, which running it does not need."""
     found = (build.commit, str(build.source), str(build.python), build.module, build.network_access)
     return _ENCODER.encode((*found, build.min_workers, build.max_workers, build.secrets, build.resources))
 
@@ -217,7 +227,7 @@ def decoded_context(value: list[Any]) -> CallContext:
 
 
 def decoded_payload(content_type: ContentType, line: bytes) -> Payload:
-    """An input of which the line for the algorithm was sent; its data is decoded only if it is asked for."""
+    """An input from its encoded request line; its data is decoded on first use."""
     return EncodedPayload(content_type, line)
 
 
@@ -252,3 +262,31 @@ def decoded_outcome(head: Any, body: bytes) -> tuple[Outcome, list[str]]:
     except RecursionError:
         failure = Failure("The algorithm's result is nested too deeply")
     return Outcome(result, failure, duration, body[:size].decode("utf-8", "replace")), missing
+
+
+_ERRORS: dict[str, type[Exception]] = {
+    kind.__name__: kind
+    for kind in (
+        *(TooManyCalls, ConditionFailed, StorageFull, StorageUnavailable, NotFoundError, PermissionDenied),
+        *(AlreadyExists, RequestRefused, UsageError, ConfigError, AlgoError, TypeError, ValueError),
+    )
+}
+"""Kinds of errors that one process raises for another: those that the API and callers tell apart."""
+
+
+def encoded_error(error: BaseException) -> list[Any]:
+    """An error, as the nearest of these kinds that it belongs to."""
+    kind = next((kind for kind in type(error).__mro__ if _ERRORS.get(kind.__name__) is kind), AlgoError)
+    if isinstance(error, AlgoError):
+        return [kind.__name__, error.message, error.hint, getattr(error, "code", None)]
+    return [kind.__name__, str(error), None, None]
+
+
+def decoded_error(value: list[Any]) -> Exception:
+    """The error of `encoded_error`."""
+    name, message, hint, code = value
+    kind = _ERRORS[name]
+    error = kind(message, hint) if issubclass(kind, AlgoError) else kind(message)
+    if code is not None:
+        error.code = code  # type: ignore[attr-defined]  # as those of `algo_local.refusals` have
+    return error

@@ -1,4 +1,4 @@
-"""What `LocalPool` wants of workers, and of what starts them: processes of this machine, or of a cluster."""
+"""The contract of workers and of their factory, for `LocalPool`: processes of this machine, or actors of a cluster."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 class NotHandedOver(Exception):
-    """A worker was lost before the algorithm got the request, which another one can take; the text says why."""
+    """A worker was lost before the algorithm got the request, so that another worker can take it; the text says why."""
 
     def __init__(self, why: str, *, was_idle: bool = False) -> None:
-        """`was_idle` says that it had ended while it served no call, so that nothing is amiss with this one."""
+        """`was_idle` if the worker ended while it served no call, so that this call is not to blame."""
         super().__init__(why)
         self.was_idle = was_idle
 
@@ -48,28 +48,28 @@ class Worker(Protocol):
         """
 
     def load(self, deadline: float) -> Failure | None:
-        """Load the algorithm ahead of the first call; why that was impossible."""
+        """Load the algorithm before the first call; returns the failure, if any."""
 
     def settle(self) -> bool:
         """Clean up after a call; return whether the worker can take another one."""
 
     def is_fresh(self, scaling: Scaling) -> bool:
-        """Whether it has not become too old or too large for another call; asked after each."""
+        """Whether it is young and small enough for another call; checked after each call."""
 
     def memory(self) -> int:
-        """Bytes that its processes have in memory, as far as that is known."""
+        """Memory of its processes in bytes, as far as known."""
 
     def kill(self) -> None:
-        """End it now; `stop` is still to be called. Safe from any thread, more than once."""
+        """End it now; the caller still has to call `stop`. Safe from any thread, more than once."""
 
     def end_input(self) -> None:
         """Ask it to end."""
 
     def stop(self, grace: float = 0.0) -> None:
-        """End it, leaving it `grace` seconds to do so by itself after `end_input`, and remove all that it had."""
+        """Stop it, with `grace` seconds to end by itself after `end_input`, and remove its files."""
 
     def hand_over(self, give: Callable[[dict[str, Any], list[int]], bool]) -> bool:
-        """Hand it to another process by `give`; if that cannot be done, it is still to be stopped."""
+        """Hand it to another process by `give`; if False, the caller still has to stop it."""
 
 
 class Workers(Protocol):
@@ -84,13 +84,14 @@ class Workers(Protocol):
         depth: int = 0,
         *,
         on_load: Callable[[], None] = ...,
+        on_wait: Callable[[str], None] = ...,
     ) -> Worker:
         """Start a worker; see `algo_local.execution.workers.worker.Workers.start`.
 
         Raises:
-            AlgoError: if that is impossible.
+            AlgoError: if the build cannot run here.
             OSError: if the build is gone, or the process cannot be started.
         """
 
     def close(self) -> None:
-        """Give up what is being started, and start nothing any more."""
+        """Abandon starts under way, and refuse further ones."""

@@ -17,13 +17,13 @@ REMEMBERED = 1000
 
 
 class Crashes:
-    """The results of the last tries. Callers must hold a lock."""
+    """The failed starts of each build, and when the next one is allowed. Callers must hold a lock."""
 
     def __init__(self) -> None:
         self._failed: OrderedDict[Hashable, tuple[int, float, Failure]] = OrderedDict()
 
     def failed(self, key: Hashable, failure: Failure, now: float) -> None:
-        """A process could not be started, or ended or failed while it was loading."""
+        """Note that a process could not be started, or failed while it loaded."""
         count = self._failed.pop(key, (0, 0.0, failure))[0] + 1
         pause = 0.0 if count < TOLERATED else min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(count - TOLERATED, 10))
         self._failed[key] = (count, now + pause, failure)
@@ -31,10 +31,10 @@ class Crashes:
             self._failed.popitem(last=False)
 
     def forget(self, key: Hashable) -> None:
-        """One has loaded."""
+        """Forget a build's failures: a process has loaded it."""
         self._failed.pop(key, None)
 
     def failure(self, key: Hashable, now: float) -> Failure | None:
-        """The failure of the last start, if it is too early for another one."""
+        """The failure of the last start, if the delay before the next one is not over."""
         count, until, failure = self._failed.get(key, (0, 0.0, None))
         return failure if count >= TOLERATED and now < until else None

@@ -1,7 +1,7 @@
 """Client of the keeper, a process that holds loaded workers between commands.
 
-A command takes a worker, and works with it as if it had started it; in the end it gives back those that are idle. The
-keeper (`keeper_process.py`) is started when there is a first one to give.
+A command takes a loaded worker from the keeper, uses it as its own, and gives back idle ones at its end. The keeper
+(`keeper_process.py`) is started when a command first has a worker to give.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _NAMESPACES = ("mnt", "pid", "net", "user")
 
 
 def keep_seconds(environ: Mapping[str, str] = os.environ) -> float:
-    """How long workers are kept between commands; 0 for not at all, as by default where `CI` is set.
+    """Seconds that workers are kept between commands; 0 for never, the default if `CI` is set.
 
     Raises:
         ConfigError: if the variable is no number of seconds.
@@ -55,13 +55,13 @@ def keep_seconds(environ: Mapping[str, str] = os.environ) -> float:
 
 
 def keeper_of(root: Path, seconds: float = DEFAULT_SECONDS) -> Keeper | None:
-    """The keeper of the platform in `root`; None where the system cannot pass on processes (it takes Linux)."""
+    """The keeper of the platform in `root`; None on systems that cannot hand over processes (all but Linux)."""
     is_possible = all((hasattr(socket, "SO_PEERCRED"), hasattr(os, "pidfd_open"), os.path.exists("/proc/self/fd")))
     return Keeper(root, seconds) if is_possible else None
 
 
 class Keeper:
-    """The keeper of a platform. Its methods never raise: on failure there is no keeper."""
+    """The keeper of a platform. Its methods never raise: a failure means that there is no keeper."""
 
     def __init__(self, root: Path, seconds: float) -> None:
         self.seconds = seconds
@@ -78,7 +78,7 @@ class Keeper:
 
     @contextlib.contextmanager
     def open(self) -> Iterator[socket.socket | None]:
-        """A connection for `give`, to a keeper that is started for it if there is none."""
+        """A connection to the keeper for `give`; starts the keeper if there is none."""
         with self._connected(start=True) as channel:
             yield channel
 
@@ -124,7 +124,7 @@ class Keeper:
             yield closing.enter_context(channel) if channel else None
 
     def _open_directory(self, *, make: bool) -> int | None:
-        """Open its directory, if that is nobody else's; the socket's own path may be too long for an address."""
+        """Open the keeper's directory if this user owns it; the socket's full path may be too long for an address."""
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
             if make:
@@ -139,7 +139,7 @@ class Keeper:
         return None
 
     def _start(self, directory: int) -> socket.socket | None:
-        """Start a keeper, unless somebody else does so meanwhile, and connect to it."""
+        """Start a keeper, unless another command does so meanwhile, and connect to it."""
         with contextlib.suppress(OSError):
             for _ in range(_TRIES):
                 with locked_if_free(self._directory / "lock") as is_ours:
@@ -164,7 +164,7 @@ def _connect(directory: int) -> socket.socket | None:
         if handover.is_own(channel):
             return channel
     except OSError:
-        pass  # it has ended, or cannot keep up
+        pass  # the keeper has ended, or is overloaded
     channel.close()
     return None
 
@@ -212,7 +212,7 @@ def _run(listener: socket.socket, directory: Path) -> None:
 
 
 def key_of(build: Build, account: str, limits: Limits, sandbox: Sandbox | None) -> str:
-    """What a worker is kept under: a digest of all that decides what it is, and what it may do.
+    """The key of a kept worker: a digest of everything that determines its code and its rights.
 
     A build's tree is named by the hash of its content, its environment by that of its requirements.
 

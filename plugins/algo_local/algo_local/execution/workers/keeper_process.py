@@ -1,9 +1,9 @@
 """The keeper's process: holds loaded workers between commands, and ends when none is left.
 
-It runs nothing of an algorithm and reads no answer; it holds the descriptors of workers, and hands them to the command
-that asks for exactly such a one. Since a worker ends when nobody holds its descriptors any more, none outlives both.
+It runs no code of algorithms. It holds the descriptors of workers, and hands a worker to the command that asks for its
+key. A worker ends when no process holds its descriptors, so that none outlives both keeper and command.
 
-Imports the standard library only, and what imports no more: it is there as soon as an interpreter is.
+Imports only the standard library and modules that do the same, so that it starts as fast as an interpreter.
 """
 
 from __future__ import annotations
@@ -63,11 +63,11 @@ class Kept:
 
     @property
     def memory(self) -> int:
-        """Bytes that it has in memory."""
+        """Memory of its processes in bytes."""
         return sum(map(resident_bytes, self.content["family"]))
 
     def ask(self, now: float) -> None:
-        """Ask it to end by itself."""
+        """Close its input, which asks it to end."""
         if not self._is_asked:
             self._is_asked = True
             self.until = now + STOP_GRACE
@@ -75,7 +75,7 @@ class Kept:
             self.descriptors.remove(self.stdin)
 
     def end(self, now: float) -> None:
-        """End it: its supervisor by the first call, its process by a later one."""
+        """Kill it: the first call ends its supervisor, a later one its process."""
         self.until = now + KILL_SECONDS
         if not self._is_killed:
             self._is_killed = True
@@ -86,7 +86,7 @@ class Kept:
                 signal.pidfd_send_signal(self.process, signal.SIGKILL)
 
     def clear(self) -> None:
-        """Remove what is left of it once it has ended."""
+        """Remove its files and descriptors once it has ended."""
         path = self.content["path"]
         if not self.content["is_sandboxed"]:
             kill_marked(f"HOME={path}/")
@@ -129,7 +129,7 @@ class KeeperProcess:
         due = min([now + CHECK_SECONDS, *(one.until for one in (*self._kept, *self._ending))])
         ready = [descriptor for descriptor, _ in self._poll.poll(max(0.0, due - now) * 1000)]
         for descriptor, handler in [(descriptor, self._handlers[descriptor]) for descriptor in ready]:
-            if self._handlers.get(descriptor) is handler:  # not one that has got the same number meanwhile
+            if self._handlers.get(descriptor) is handler:  # the descriptor may have been reused for another handler
                 handler()
         now = time.monotonic()
         if self._is_open and self._look() != self._identity:
@@ -152,7 +152,7 @@ class KeeperProcess:
             self._close()
             self._accept()
             for channel in list(self._channels.values()):
-                self._hear(channel)  # what came at the last moment, whose workers end
+                self._hear(channel)  # requests of the last moment; their workers are ended
         return bool(self._ending)
 
     def _look(self) -> tuple[int, int] | None:
@@ -179,7 +179,7 @@ class KeeperProcess:
         if self._handlers.pop(descriptor, None):
             self._poll.unregister(descriptor)
 
-    # What commands ask for
+    # Requests of commands
 
     def _accept(self) -> None:
         while True:
@@ -202,7 +202,7 @@ class KeeperProcess:
         except BlockingIOError:
             return
         except (OSError, KeyError, TypeError, ValueError):
-            pass  # it is gone, or no command of ours
+            pass  # the peer has gone, or is no command of this user
         self._forget(channel.fileno())
         del self._channels[channel.fileno()]
         channel.close()
@@ -225,7 +225,7 @@ class KeeperProcess:
         elif "stop" in message.content:
             self._close()
             self._end_all(at_once=False)
-            return True  # it hears the end of this process
+            return True  # the peer waits for the end of this process
         return False
 
     def _keep(self, message: Message) -> None:
@@ -271,7 +271,7 @@ class KeeperProcess:
         ]
         return {"process": os.getpid(), "age": round(now - self._began, 1), "workers": workers}
 
-    # Workers end
+    # Ending workers
 
     def _retire(self, one: Kept) -> None:
         """Stop a worker, and clean up when it has ended."""

@@ -59,7 +59,7 @@ class AdoptedProcess:
     """A process started by another `algo`, with the needed part of the interface of `subprocess.Popen`."""
 
     def __init__(self, pid: int, pidfd: int, stdin: int, stdout: int) -> None:
-        """`pidfd` stays its caller's to close."""
+        """The caller closes `pidfd`."""
         self.pid = pid
         self.stdin: IO[bytes] | None = open(stdin, "wb", buffering=0)  # noqa: SIM115 - open while it is in use
         self.stdout: IO[bytes] | None = open(stdout, "rb", buffering=0)  # noqa: SIM115 - the same
@@ -104,17 +104,17 @@ class Started:
 
 
 class StartFailed(OSError):
-    """The process ended before anything of the algorithm ran; the text is the last thing that was said."""
+    """The process ended before the algorithm started; the text is the last line of its output."""
 
 
 def start(launch: Launch, forks: socket.socket | None = None) -> Started:
     """Start a process, and wait until its supervisor runs.
 
-    `forks` is the process's end of a socket on which it can be asked for replicas, once it has loaded.
+    `forks` is the process's end of a socket for requests of replicas once it has loaded.
 
     Raises:
-        OSError: if that fails, as where its interpreter is gone; a StartFailed if bubblewrap or the interpreter ended
-            by itself. Nothing is left open then.
+        OSError: if it cannot be started, for example without its interpreter; StartFailed if bubblewrap or the
+            interpreter ended by itself. No descriptor is left open then.
     """
     interpreter = interpreter_of(launch.build.python)
     os.stat(interpreter.runtime or interpreter.program)
@@ -167,7 +167,7 @@ def _await_start(process: subprocess.Popen[bytes], control: socket.socket) -> No
 
 
 def _end(process: subprocess.Popen[bytes], control: socket.socket) -> None:
-    control.close()  # what runs in a sandbox does not end with the process that made that
+    control.close()  # processes in a sandbox do not end with the process that created it
     process.kill()
     for stream in (process.stdin, process.stdout):
         assert stream is not None

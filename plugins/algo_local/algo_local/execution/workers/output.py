@@ -33,7 +33,7 @@ class CapturedOutput:
         return bytes(self._kept) if len(self._kept) <= limit and not self._dropped else None
 
     def take(self) -> str:
-        """Return the output as text, and start anew."""
+        """Return the output as text, and clear it."""
         self._keep(self._held)
         text = self._kept.decode("utf-8", "replace")
         if self._dropped:
@@ -53,7 +53,7 @@ class CapturedOutput:
         data = self._held + data
         at = data.find(INIT_MARKER)
         if at < 0 or (end := data.find(b"\n", at)) < 0:
-            # Of a line without end, no more than could be the beginning of the marker.
+            # Hold back no more of an unfinished line than may be the beginning of the marker.
             keep = max(data.rfind(b"\n") + 1, len(data) - _LONGEST_LINE)
             self._held = data[keep:]
             return data[:keep]

@@ -1,8 +1,8 @@
-"""One running algorithm: a process that serves one request at a time and ends with all its descendants.
+"""The process of a running algorithm: serves one request at a time, and ends with all its descendants.
 
-The protocol is that of the platform's language server (API section 8.4). Everything happens in the calling thread,
-which waits in `poll` for whatever comes first: output, an answer, the end of the process, or the deadline. So nothing
-here spins, nothing outlasts the deadline, and a process that misbehaves harms its own call only.
+The protocol is that of the platform's language server (API section 8.4). The calling thread does all the work: it waits
+in `poll` for output, an answer, the end of the process, or the deadline. It therefore never spins, never outlasts the
+deadline, and a misbehaving process harms only its own call.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ STOP_GRACE = 3.0
 
 _CHUNK = 1 << 18
 _PIPE_SIZE = 1 << 20  # bytes; no system's pipes hold more
-_SLICE = 0.05  # seconds between looks at the process where its end cannot be polled for (systems without pidfd)
+_SLICE = 0.05  # seconds between checks for the end of the process on systems without pidfd
 _KILL_SECONDS = 5.0
 """Seconds that the supervisor gets to end its descendants before it is killed."""
 
@@ -76,7 +76,7 @@ class _CutShort(Exception):
 class AlgorithmProcess:
     """A process with one algorithm loaded, or about to be. For one thread at a time, except for `kill`.
 
-    Its descendants belong to it: they end with it, and one that a call leaves behind makes it unfit for another call.
+    Its descendants end with it. A descendant that a call leaves behind makes the process unfit for another call.
     """
 
     def __init__(
@@ -85,12 +85,13 @@ class AlgorithmProcess:
         on_listener: Callable[[socket.socket], None] | None = None,
         started: Started | None = None,
     ) -> None:
-        """Start it; `on_listener` is given the socket at which one with a network of its own calls the platform.
+        """Start the process.
 
-        `started` is one that has been started already: see `adopt`.
+        `on_listener` is called with the socket at which a process with an isolated network calls the platform.
+        `started` is a process that runs already; see `adopt`.
 
         Raises:
-            OSError: if it cannot be started; nothing is left behind then.
+            OSError: if it cannot be started; no process or descriptor is left then.
         """
         self.launch = launch
         self.idle_since = 0.0
@@ -134,9 +135,9 @@ class AlgorithmProcess:
         return found
 
     def hand_over(self) -> tuple[dict[str, Any], list[int]] | None:
-        """What another process needs to go on with it, see `adopt`; None if it cannot be handed over.
+        """The content and descriptors for `adopt` in another process; None if it cannot be handed over.
 
-        Once that has it, `leave` is to be called here.
+        After the other process has taken it, call `leave` here.
         """
         printed = self._printed_loading
         if self._pidfd is None or not self.is_reusable or printed is None or len(printed) > _KEPT_LOADING:
@@ -168,14 +169,14 @@ class AlgorithmProcess:
         return self._output.is_ready
 
     def memory(self) -> int:
-        """Bytes that its processes have in memory together, without those of grandchildren; 0 if unknown."""
+        """Memory of the process and its children in bytes, without grandchildren; 0 if unknown."""
         return sum(map(resident_bytes, self._relatives()))
 
     def call(self, request: bytes, deadline: float, on_output: Callable[[bytes], None] | None = None) -> Outcome:
-        """Load the algorithm if that is still to be done, hand it one request line, and wait for the answer.
+        """Load the algorithm if necessary, send it one request line, and wait for the answer.
 
-        `deadline` is a time of `time.monotonic`; `on_output` is told what is printed. Whatever the algorithm does, this
-        returns by then and raises nothing; what it raises (KeyboardInterrupt) leaves the process not `is_reusable`.
+        `deadline` is a time of `time.monotonic`; `on_output` is called with printed output. Returns by the deadline and
+        raises no error, whatever the algorithm does. After an interrupt (KeyboardInterrupt) it is not `is_reusable`.
         """
         started, is_sent = time.monotonic(), False
         self._in_step = False
@@ -205,7 +206,7 @@ class AlgorithmProcess:
         return Outcome(None, answer, duration, printed)
 
     def load(self, deadline: float) -> Failure | None:
-        """Load the algorithm ahead of the first call, which gets its output; returns the failure, if any."""
+        """Load the algorithm before the first call, which gets the output of loading; returns the failure, if any."""
         try:
             self._pump(lambda: self._output.is_ready or self._answered, deadline)
         except _CutShort as cut:
@@ -218,7 +219,7 @@ class AlgorithmProcess:
         return None
 
     def await_loaded(self, deadline: float, on_output: Callable[[bytes], None] | None = None) -> None:
-        """Wait until the algorithm is loaded, or will not be: which of both, `call` tells, with what was printed."""
+        """Wait until loading has ended, well or not; the next `call` returns a failure, and the output."""
         self._output.listener = on_output
         with contextlib.suppress(_CutShort):
             if not self._output.is_ready:
@@ -226,11 +227,11 @@ class AlgorithmProcess:
                 self._remember_loaded()
 
     def loaded_by(self, other: AlgorithmProcess) -> None:
-        """Pass the output of loading in another process, of which this is a replica, to the first call."""
+        """Give the first call of this replica the output of loading in the original process."""
         self._printed_loading, self._is_adopted = other._printed_loading, True
 
     def settle(self) -> bool:
-        """Clean up after a call; False if only the end of the process can."""
+        """Clean up after a call; False if the process has to be ended."""
         if not self.is_reusable:
             return False
         try:
@@ -245,7 +246,7 @@ class AlgorithmProcess:
         return self._in_step
 
     def _remember_loaded(self) -> None:
-        """Processes, files and output from loading belong to the algorithm, not to a call."""
+        """Remember the processes, files and output of loading, which belong to the algorithm, not to a call."""
         self._printed_loading = self._output.so_far(MAX_OUTPUT)
         self._newest = newest_pid()
         self._family = self._relatives()
@@ -265,7 +266,7 @@ class AlgorithmProcess:
         return adopted | {child for one in adopted for child in children_of(one)}
 
     def _take_answer(self) -> tuple[Payload | Failure, bool]:
-        """The answer, and whether the process is in step: it read all input and wrote exactly one line."""
+        """The answer, and whether the process has read all input and written exactly one line."""
         line, _, rest = bytes(self._answer).partition(b"\n")
         in_step = not rest and not self._unsent
         self._answer, self._answered = bytearray(), False
@@ -316,7 +317,7 @@ class AlgorithmProcess:
             self._exit_code = int(match[1])
 
     def _take_listener(self, descriptor: int) -> None:
-        """Pass on the socket of a process with a network of its own: one, while it is loading, from its supervisor."""
+        """Accept the socket of a process with an isolated network: only one, from its supervisor, while it loads."""
         os.set_inheritable(descriptor, False)
         if self._on_listener is None or not self.launch.is_isolated or self._output.is_ready:
             os.close(descriptor)
@@ -346,14 +347,14 @@ class AlgorithmProcess:
             self._poll.register(self._stdin, select.POLLOUT)
 
     def _write(self) -> bool:
-        """Write as much of the request as there is room for; whether that is done."""
+        """Write as much of the request as the pipe accepts; True if all is written."""
         try:
             while self._unsent:
                 self._unsent = self._unsent[os.write(self._stdin, self._unsent) :]
         except BlockingIOError:
             return False
         except BrokenPipeError:
-            pass  # it reads no more: its end or the deadline says what came of that
+            pass  # the process reads no more input: its end or the deadline decides
         return True
 
     def _read_answer(self) -> bool:
@@ -369,7 +370,7 @@ class AlgorithmProcess:
         return bool(data)
 
     def _read_output(self, limit: int) -> None:
-        """Read output, up to about `limit` bytes: a process may print faster than we can read."""
+        """Read up to about `limit` bytes of output: a process may print faster than it can be read."""
         while limit > 0:
             try:
                 data = os.read(self._stdout, _CHUNK)
@@ -409,7 +410,7 @@ class AlgorithmProcess:
                 self._pump(lambda: False, time.monotonic() + grace)
         self.kill()
         if not self._ends_within(_KILL_SECONDS):
-            self._process.kill()  # the algorithm has stopped its supervisor
+            self._process.kill()  # for an algorithm that has stopped its supervisor
         if self._process.wait() != 0:
             kill_marked(f"HOME={self.launch.workspace.home}")
         self._close()

@@ -1,6 +1,6 @@
 """Information about processes from the system: parents, counts, memory.
 
-Everything here is empty where there is no /proc.
+Without /proc, all results are empty.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 @functools.cache
 def _loadavg() -> int | None:
-    """A descriptor that stays open: it is read in every call."""
+    """A descriptor of /proc/loadavg, kept open for the reads of every call."""
     try:
         return os.open("/proc/loadavg", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -22,7 +22,7 @@ def _loadavg() -> int | None:
 
 
 def newest_pid() -> bytes:
-    """The last process or thread id on the machine: a cheap sign of new processes."""
+    """The most recent process or thread id on the machine: a cheap way to notice new processes."""
     file = _loadavg()
     return b"" if file is None else os.pread(file, 256, 0).rpartition(b" ")[2]
 
@@ -33,7 +33,7 @@ def children(pid: int) -> set[int]:
 
 
 def children_and_zombies(pid: int) -> set[int]:
-    """The children of a process, which is known sooner than who of them has ended."""
+    """The children of a process, without the check which of them have ended."""
     found: set[int] = set()
     with contextlib.suppress(OSError):
         for thread in os.listdir(f"/proc/{pid}/task"):
@@ -78,7 +78,7 @@ def tasks_of(user: int) -> int:
 
 
 def kill_marked(mark: str) -> None:
-    """End every process whose environment holds `mark`, a text that nobody else's can hold."""
+    """Kill every process whose environment contains `mark`, a unique text."""
     for name in _processes():
         with contextlib.suppress(OSError):
             if os.fsencode(mark) in Path("/proc", name, "environ").read_bytes():

@@ -1,8 +1,8 @@
-"""The sandbox that algorithms run in where bubblewrap is installed: the command line of `bwrap`.
+"""The sandbox of algorithms, with bubblewrap where that is installed: builds the command line of `bwrap`.
 
-In it, an algorithm sees its own processes, its own tree, home and temporary directory, its virtual environment, the
-system's programs and libraries, and nothing else of the machine: no file of the platform or of a person, no process of
-theirs, and, where its network is isolated, no address but the platform's.
+In the sandbox an algorithm sees its own processes, tree, home and temporary directory, its virtual environment, and the
+system's programs and libraries. It sees no file of the platform or of users, no other process, and, if its network is
+isolated, no address but the platform's.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ _TRIAL_SECONDS = 10
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """A path of the machine that algorithms see as well."""
+    """A path of the machine that algorithms see, by `ALGO_LOCAL_SANDBOX_PATHS`."""
 
     path: Path
     writable: bool = False
@@ -76,10 +76,10 @@ class Sandbox:
     def command(
         self, workspace: Workspace, environment: Path | None, *, isolated: bool, runtime: str | None = None
     ) -> list[str]:
-        """The beginning of a command line: what follows it runs inside, as process 1.
+        """The beginning of a command line, which runs the command after it in the sandbox, as process 1.
 
         `environment` is a virtual environment; `isolated` gives it an empty network of its own; `runtime` is the path
-        of Node.js or Rscript if that is needed.
+        of Node.js or Rscript, if needed.
         """
         identity = workspace.owner if workspace.owner is not None else os.getuid()
         etc = _own_settings(workspace.path / "etc", identity)
@@ -99,16 +99,16 @@ class Sandbox:
             *_bind("--ro-bind", Path(__file__).parents[1] / "inside", CODE),
             *("--remount-ro", "/", "--chdir", "/"),
         ]
-        if workspace.owner is not None:  # the supervisor gives up being root by itself, which takes these two
+        if workspace.owner is not None:  # the supervisor drops root itself, for which it needs these two capabilities
             arguments += ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
         return arguments
 
     def trial(self) -> list[str]:
-        """The same without anything of an algorithm: enough to see whether it works on this machine."""
+        """A command line without an algorithm, to test whether the sandbox works on this machine."""
         return self._machine(base_interpreter(), isolated=True)
 
     def _machine(self, program: str, *, isolated: bool) -> list[str]:
-        """The part that is the same for all algorithms of one interpreter."""
+        """The arguments that all algorithms of one interpreter share."""
         return [
             self.program,
             *("--unshare-pid", "--as-pid-1", "--unshare-ipc", "--unshare-cgroup-try", "--cap-drop", "ALL"),
@@ -173,12 +173,12 @@ def _own_settings(directory: Path, identity: int) -> Path:
     directory.mkdir()
     for name, content in contents.items():
         directory.joinpath(name).write_text(content)
-        directory.joinpath(name).chmod(0o444)  # whatever our file creation mask
+        directory.joinpath(name).chmod(0o444)  # independent of the umask
     return directory
 
 
 def _bind(option: str, source: Path | str, target: Path | str) -> list[str]:
-    # Directories that bwrap makes for a mount are its own user's alone, those that it is told to make are everybody's.
+    # bwrap creates parent directories of mounts with mode 0700, but directories by `--dir` readable for all.
     return ["--dir", os.path.dirname(target), option, str(source), str(target)]
 
 
@@ -191,7 +191,7 @@ def _share(shared: Shared) -> list[str]:
 
 
 def shared_paths(text: str) -> tuple[Shared, ...]:
-    """Read `ALGO_LOCAL_SANDBOX_PATHS`: absolute paths, with `:` between them; `PATH=rw` may be written to as well."""
+    """Read `ALGO_LOCAL_SANDBOX_PATHS`: absolute paths, separated by `:`; `PATH=rw` is writable."""
     found = []
     for part in filter(None, text.split(":")):
         path, _, mode = part.partition("=")
@@ -206,7 +206,7 @@ def shared_paths(text: str) -> tuple[Shared, ...]:
 
 @dataclass(slots=True)
 class Protection:
-    """The protection of the machine from algorithms: a sandbox, or the reason why there is none."""
+    """The protection of this machine from algorithms: a sandbox, or the reason for its absence."""
 
     sandbox: Sandbox | None
     reason: str
@@ -215,7 +215,7 @@ class Protection:
     """Whether a sandbox is required."""
 
     def fails_here(self) -> bool:
-        """Try the sandbox; if it does not work on this machine, this is the protection of one without."""
+        """Try the sandbox; if it does not work on this machine, record the reason and return True."""
         trouble = _trial(self.sandbox) if self.sandbox else ""
         if trouble:
             self.sandbox, self.reason = None, f"bubblewrap does not work here: {trouble}"
@@ -225,7 +225,7 @@ class Protection:
 def protection(root: Path, environ: Mapping[str, str] = os.environ, *, try_it: bool = True) -> Protection:
     """The sandbox for algorithms of the platform in `root`, as `ALGO_LOCAL_SANDBOX` wants it.
 
-    Without `try_it`, bubblewrap is taken to work where it is installed.
+    Without `try_it`, an installed bubblewrap is assumed to work.
 
     Raises:
         ConfigError: if a variable cannot be understood.
@@ -252,7 +252,7 @@ def protection(root: Path, environ: Mapping[str, str] = os.environ, *, try_it: b
 def _trial(sandbox: Sandbox) -> str:
     """The reason why an interpreter does not run in the sandbox here; empty if it does.
 
-    Many containers let nobody make namespaces, and an interpreter may need what is not among what can be seen.
+    Many containers forbid namespaces, and an interpreter may need files that the sandbox hides.
     """
     command = [*sandbox.trial(), base_interpreter(), "-S", "-I", "-c", ""]
     try:

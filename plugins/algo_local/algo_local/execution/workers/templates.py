@@ -1,4 +1,4 @@
-"""Templates: processes with a loaded algorithm, from which workers are forked."""
+"""Templates: processes with a loaded algorithm, from which workers are forked instead of loading it again."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _CREDENTIALS = struct.Struct("3i")
 class Template:
     """A process that has an algorithm loaded and serves no calls; `fork` may be called from any thread.
 
-    `impediment` says why it cannot be forked: then it is a worker's process like any other.
+    `impediment` is the reason if it cannot be forked; the process then serves calls itself.
     """
 
     def __init__(self, launch: Launch, endpoint: Endpoint) -> None:
-        """Start it; `load` is to be called next. OSError if it cannot be started."""
+        """Start it; call `load` next. OSError if it cannot be started."""
         self.launch = launch
         self.stop_serving: list[Callable[[], None]] = []
         """What ends its own way to call the platform."""
@@ -56,7 +56,7 @@ class Template:
         """Wait until it has loaded.
 
         Raises:
-            OSError: if it does not load; it has been stopped then.
+            OSError: if it does not load; it is stopped then.
         """
         if failure := self.process.load(time.monotonic() + LOAD_SECONDS):
             self.stop()
@@ -72,7 +72,7 @@ class Template:
             return "it serves itself, or could not be loaded"
 
     def fork(self, token: str) -> tuple[Launch, AlgorithmProcess]:
-        """A replica, with a temporary directory and a stream of answers of its own.
+        """Fork a replica, with its own temporary directory and answer stream.
 
         Raises:
             OSError: if that fails.
@@ -114,13 +114,13 @@ class Template:
             pidfd = os.pidfd_open(pid)
             undo.pop_all()
         ours.setblocking(False)
-        # In the eyes of the platform its supervisor is not inside of anything: it is the very process.
+        # For the platform the replica's supervisor is the process itself, not a process around it.
         launch = replace(self.launch, workspace=workspace, token=token, sandbox=None)
         process = AdoptedProcess(pid, pidfd, write_end, read_end)
         return AlgorithmProcess(launch, None, Started(process, pidfd, ours, answers))
 
     def stop(self) -> None:
-        """End it, with all that may be left of its replicas."""
+        """Stop it, with all remaining processes of its replicas."""
         self._channel.close()
         try:
             self.process.stop()
@@ -129,7 +129,7 @@ class Template:
             self.launch.workspace.remove()
 
     def end_serving(self) -> None:
-        """Serve it no longer."""
+        """Stop serving its callback socket."""
         while self.stop_serving:
             self.stop_serving.pop()()
 
@@ -144,7 +144,7 @@ def _sender(control: socket.socket) -> int:
 
 
 class ReplicaWorkspace(Workspace):
-    """The part of a template's workspace that is a replica's own."""
+    """A replica's own part of its template's workspace."""
 
     def __init__(self, template: Workspace, number: int) -> None:
         """OSError if it cannot be made."""
@@ -152,7 +152,9 @@ class ReplicaWorkspace(Workspace):
         self.name = f"r-{number}"
         self.temporary = template.temporary / self.name
         self._temporary = str(self.temporary)
-        self.home = template.path / f"home-{self.name}"  # which no process has: they are found by their supervisor
+        self.home = (
+            template.path / f"home-{self.name}"
+        )  # no process has it in its environment: replicas are found by their supervisor
         self.answers = template.answers.with_name(f"answers-{self.name}")
         os.mkfifo(self.answers, 0o600)
         self.temporary.mkdir()
@@ -162,7 +164,7 @@ class ReplicaWorkspace(Workspace):
             os.chown(self.temporary, self.owner, self.owner)
 
     def seen_inside(self, launch: Launch, token: str) -> dict[str, object]:
-        """What the replica is told: its paths as it sees them, and its key."""
+        """The replica's settings: its paths as seen inside the sandbox, and its key."""
         directory, run = str(self.temporary.parent), str(self.answers.parent)
         if launch.sandbox:
             directory, run = inside.TEMPORARY, inside.RUN
@@ -200,11 +202,12 @@ class Templates:
     def forked(
         self, key: Hashable, token: str, start: Callable[[], Template], on_load: Callable[[], None]
     ) -> tuple[Launch, AlgorithmProcess, Callable[[], None]] | Template | None:
-        """A replica, and what is to be called when that has ended; `start` starts the template that it takes.
+        """A replica, and a function to call when it has ended; `start` starts a template if there is none.
 
-        `on_load` is called before this waits for that to be loaded.
+        `on_load` is called before waiting for a template to load.
 
-        None where the algorithm cannot be forked. Of that which found this out, the process, to be used as it is.
+        Returns None if the algorithm cannot be forked; to the caller that finds this out, the template, to be used as a
+        worker's process.
 
         Raises:
             OSError: if it cannot be loaded or forked.
@@ -243,7 +246,7 @@ class Templates:
         return template
 
     def close(self) -> None:
-        """Stop loading, and refuse further loads."""
+        """Abandon loading, and refuse further loads."""
         with self._lock:
             self._is_closed = True
             for template in self._loading:

@@ -1,4 +1,4 @@
-"""Stack traces for an algorithm's author: the author's own frames and file names."""
+"""Reduces stack traces to the frames of the algorithm's author, with the author's file names."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _HEADING = "Traceback (most recent call last):"
 
 
 def own_files(text: str, processes: Path, directory: str) -> str:
-    """A text with the names of files in the author's directory, in the place of those of a process's copy."""
+    """A text in which paths of a process's copy are replaced by those in the author's directory."""
     copy = rf"(?:{re.escape(TREE)}|{re.escape(str(processes))}/p-[^/\"]+/\d+/algorithm)/"
     return re.sub(copy, lambda match: f"{directory.rstrip('/')}/", text)
 
 
 def own_frames(trace: str, directory: str) -> str:
-    """A trace with names of `own_files`, without the frames of other files; empty if none is the author's."""
+    """A trace with only the author's frames and the paths of `own_files`; empty if no frame is the author's."""
     kept: list[str] = []
     is_kept, found = True, False
     prefix = f"{directory.rstrip('/')}/"

@@ -1,4 +1,4 @@
-"""A worker: a process that serves one account, with its private files."""
+"""A worker on this machine: an algorithm's process for one account, with its files; and the factory that starts it."""
 
 from __future__ import annotations
 
@@ -58,14 +58,20 @@ class Worker:
         forked: AlgorithmProcess | None = None,
         on_end: Callable[[], None] | None = None,
     ) -> None:
-        """Start it, or go on with one that was taken from the keeper.
+        """Start a worker, or continue with one from the keeper.
 
-        `key` is what the keeper knows it by; `listener` is the socket at which it calls the platform, if that is its
-        own. `forked` is its process, if that was forked from another one or is to be used as it is; `on_end` is called
-        when it has ended.
+        Args:
+            launch: the parameters of its process.
+            account: the account that it serves.
+            endpoint: where it calls the platform.
+            key: its key at the keeper.
+            listener: the socket at which it calls the platform, if its network is isolated.
+            taken: the keeper's message, for a worker from the keeper.
+            forked: its process, if that runs already: a replica, or a template that cannot be forked.
+            on_end: called when it has ended.
 
         Raises:
-            OSError: if it cannot be started; then nothing is left behind but its workspace.
+            OSError: if it cannot be started; only its workspace is left then.
         """
         self.account = account
         self.token = launch.token
@@ -95,12 +101,12 @@ class Worker:
         self._stop_serving.append(self._endpoint.serve_also(listener))
 
     def hold(self, build: contextlib.ExitStack, trees: Sequence[int]) -> None:
-        """Keep its build in use until it has ended; `trees` are the descriptors that do so."""
+        """Keep the locks of its build's trees, the descriptors `trees`, until it has ended."""
         self._build.push(build)
         self._trees = trees
 
     def hand_over(self, give: Callable[[dict[str, Any], list[int]], bool]) -> bool:
-        """Hand it to another process by `give`; if that cannot be done, it is still to be stopped."""
+        """Hand it to another process by `give`; if False, the caller still has to stop it."""
         found = self._process.hand_over()
         if not found or not self._listener:
             return False
@@ -137,11 +143,11 @@ class Worker:
         return self._process.call(request, deadline, on_output)
 
     def load(self, deadline: float) -> Failure | None:
-        """Load the algorithm ahead of the first call; see `AlgorithmProcess.load`."""
+        """Load the algorithm before the first call; see `AlgorithmProcess.load`."""
         return self._process.load(deadline)
 
     def await_loaded(self, deadline: float, on_output: Callable[[bytes], None] | None = None) -> None:
-        """Load the algorithm before the first call is handed over; see `AlgorithmProcess.await_loaded`."""
+        """Wait until loading has ended; see `AlgorithmProcess.await_loaded`."""
         self._process.await_loaded(deadline, on_output)
 
     def settle(self) -> bool:
@@ -154,11 +160,11 @@ class Worker:
         return self._process.is_loaded
 
     def memory(self) -> int:
-        """Bytes that its processes have in memory."""
+        """Memory of its processes in bytes."""
         return self._process.memory()
 
     def is_fresh(self, scaling: Scaling) -> bool:
-        """Whether it is still young and small enough for another call; checked after each."""
+        """Whether it is young and small enough for another call; checked after each call."""
         self._calls += 1
         if self._calls >= scaling.calls or time.monotonic() - self._began >= scaling.age:
             return False
@@ -171,7 +177,7 @@ class Worker:
         return self._process.is_reusable
 
     def kill(self) -> None:
-        """End it now; `stop` is still to be called. Safe from any thread, more than once."""
+        """End it now; the caller still has to call `stop`. Safe from any thread, more than once."""
         self._process.kill()
 
     def end_input(self) -> None:
@@ -179,7 +185,7 @@ class Worker:
         self._process.end_input()
 
     def stop(self, grace: float = 0.0) -> None:
-        """End it, leaving it `grace` seconds to do so by itself after `end_input`, and remove all that it had."""
+        """Stop it, with `grace` seconds to end by itself after `end_input`, and remove its files."""
         try:
             self._process.stop(grace)
         finally:
@@ -197,10 +203,10 @@ class Worker:
 
 
 class Workers:
-    """Starts workers; what they have of their own lies below `directory`, part of the platform's state."""
+    """Starts workers on this machine; their files are below `directory`, in the platform's state."""
 
     def __init__(self, endpoint: Callable[[], Endpoint], directory: Path, keeper: Keeper | None = None) -> None:
-        """`endpoint()` is asked when a worker is started, not before; `keeper` may have some that are loaded."""
+        """`endpoint` is first called at the first start of a worker; `keeper` may have loaded workers."""
         self._endpoint = endpoint
         self._directory = directory
         self._keeper = keeper
@@ -219,15 +225,17 @@ class Workers:
         depth: int = 0,
         *,
         on_load: Callable[[], None] = lambda: None,
+        on_wait: Callable[[str], None] = lambda reason: None,
     ) -> Worker:
-        """Start a worker, whose algorithm is loaded by its first call, or take one from the keeper.
+        """Start a worker, whose first call loads the algorithm, or take one from the keeper.
 
-        `label` is what people know the build by, `depth` the level of the call that it is started for, which means
-        nothing on one machine; `on_load` is called before this waits for an algorithm to be loaded.
+        `label` is the build's name for people; `depth` is the level of the call that it is started for, unused on one
+        machine; `on_load` is called before waiting for an algorithm to load; `on_wait` is called with the reason while
+        no node of a cluster has room, which never happens on one machine.
 
         Raises:
-            AlgoError: if the build has been changed, or a setting makes this impossible.
-            OSError: if the build is gone, or the process cannot be started.
+            AlgoError: if the build was modified, or a setting is invalid.
+            OSError: if the build is missing, or the process cannot be started.
         """
         with contextlib.ExitStack() as stack:
             environment = interpreter_of(build.python).environment
@@ -237,7 +245,7 @@ class Workers:
         return worker
 
     def close(self) -> None:
-        """Stop loading, and refuse further loads."""
+        """Abandon loading, and refuse further loads."""
         with self._lock:
             self._is_closed = True
             if self._templates:
@@ -251,7 +259,7 @@ class Workers:
         try:
             return self._start(build, account, token, label, found, endpoint, on_load)
         except StartFailed:
-            # Bubblewrap is taken to work until it does not, which saves a trial before the first algorithm.
+            # Bubblewrap is assumed to work until it fails, which saves a trial before the first algorithm.
             if not self._protection.sandbox or not self._protection.fails_here():
                 raise
         return self._start(build, account, token, label, found, endpoint, on_load)
@@ -303,7 +311,7 @@ class Workers:
         endpoint: Endpoint,
         on_load: Callable[[], None],
     ) -> Worker | None:
-        """A worker that was forked from one that has loaded; None where that is impossible."""
+        """A worker forked from a template; None if the algorithm cannot be forked."""
         from algo_local.execution.workers.templates import Template, Templates
 
         with self._lock:
@@ -312,7 +320,7 @@ class Workers:
                 templates.close()
 
         def start() -> Template:
-            # Its key is nobody's: what loading makes with it must not act for the caller of one replica in another.
+            # The platform does not know its token: clients made while loading must not act for other replicas' callers.
             workspace = self._workspaces.create(found, self._next_user() if self._protection.sandbox else None)
             address, sandbox = endpoint.address, self._protection.sandbox
             try:
@@ -327,7 +335,7 @@ class Workers:
         try:
             made = templates.forked(key, token, start, on_load)
         except OSError:
-            return None  # it says itself what is wrong, where it is loaded for a call
+            return None  # a worker that loads it for a call reports the failure
         if made is None:
             return None
         if isinstance(made, Template):
@@ -338,7 +346,7 @@ class Workers:
     def _adopted(self, build: Build, account: str, key: str, label: str, endpoint: Endpoint, taken: Message) -> Worker:
         content, (held, listener, *trees) = taken.content, taken.descriptors[PROCESS_DESCRIPTORS:]
         for tree in trees:
-            os.close(tree)  # they are in use by ourselves already
+            os.close(tree)  # this process holds these locks already
         workspace = Workspace(Path(content["path"]), content["owner"], held, content["kept"])
         launch = Launch(build, workspace, self._limits, self._protection.sandbox, "", content["token"], label)
         return Worker(launch, account, endpoint, key=key, listener=socket.socket(fileno=listener), taken=taken)
@@ -359,22 +367,22 @@ class Workers:
         return Limits.of()
 
     def _next_user(self) -> int | None:
-        """A different user for each worker, if we are root and may change users: in some containers root may not."""
+        """A different user for each worker if the platform runs as root; None where root may not change users."""
         if os.geteuid() != 0 or not _has_user(_FIRST_USER + _USERS - 1):
             return None
         return _FIRST_USER + next(self._users) % _USERS
 
 
 def _forks(build: Build) -> bool:
-    """Whether its `algorithmia.conf` lets its workers be forked, which those of Python alone can be."""
+    """Whether its `algorithmia.conf` allows forking workers, which only Python supports."""
     try:
         return build.language == "python3" and read_configuration(build.source).forks
-    except BuildError:  # published before that was checked
+    except BuildError:  # published before this setting was checked
         return False
 
 
 def _has_user(user: int) -> bool:
-    """Whether this number is a user in our user namespace."""
+    """Whether this user id exists in the user namespace of this process."""
     try:
         with open("/proc/self/uid_map") as ranges, open("/proc/self/gid_map") as groups:
             return all(

@@ -1,7 +1,7 @@
 """The private files of each running algorithm: a writable copy of its tree, a home, and a temporary directory.
 
-Links to the published files would not do: writing through them would change what all others run. Where the file system
-can share blocks between copies (btrfs, XFS), copies are made so.
+Links to the published files would not do: writing through a link would change the code of all others. On file systems
+that can share blocks between copies (btrfs, XFS), copies do so.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ _SMALL = 1 << 20  # bytes of a file that is copied by reading and writing it onc
 
 
 class Workspace:
-    """The directory of one process, made when that starts and removed when it has ended.
+    """The directory of one process, created at its start and removed after its end.
 
-    Whoever has it holds the lock of a file in it, so that others can tell whether it is left over.
+    Its owner holds a lock on a file in it, by which abandoned workspaces are recognized.
     """
 
     def __init__(self, path: Path, owner: int | None, held: int, kept: Iterable[str] = ()) -> None:
-        """`owner` is the user who may change it, if not the platform's own; `held` is the locked file.
+        """`owner` is the user id of its process, if not the platform's own; `held` is the locked file.
 
-        `kept` are names in the temporary directory that belong to the process.
+        `kept` are names in the temporary directory that stay between calls.
         """
         self.path = path
         self.owner = owner
@@ -52,7 +52,7 @@ class Workspace:
         """Make its directories, and copy `nodes` into it. OSError if that fails."""
         for directory in (self.tree, self.home, self.temporary, self.answers.parent):
             directory.mkdir()
-            directory.chmod(0o755)  # whatever our file creation mask; nobody else can enter the one above
+            directory.chmod(0o755)  # independent of the umask; the directory above admits no other user
         os.mkfifo(self.answers, 0o600)
         if self.owner is not None:
             for private in (self.tree, self.home, self.temporary, self.answers):
@@ -61,7 +61,7 @@ class Workspace:
             _copy(node, self.tree / node.name, self.owner)
 
     def remember_temporary(self) -> None:
-        """Keep the present content of the temporary directory between calls: loading has created it."""
+        """Keep the current content of the temporary directory between calls: loading created it."""
         self.kept = frozenset(os.listdir(self._temporary))
         self._unchanged = None
 
@@ -69,7 +69,7 @@ class Workspace:
         """Remove a call's files from the temporary directory.
 
         Raises:
-            OSError: if something there cannot be removed.
+            OSError: if a file cannot be removed.
         """
         status = os.stat(self._temporary)
         if status.st_ctime_ns == self._unchanged:
@@ -81,7 +81,7 @@ class Workspace:
                     shutil.rmtree(path)
                 else:
                     os.unlink(path)
-        # Of a change just now, the time may be that of the next one as well.
+        # A change within the clock's resolution would not show in the time.
         self._unchanged = status.st_ctime_ns if time.time() - status.st_ctime > SETTLED_SECONDS else None
 
     def remove(self) -> None:
@@ -115,7 +115,7 @@ def _copy_file(node: Node, target: Path, mode: int) -> None:
             if node.status.st_size < _SMALL or not _copied_by_system(source, copy):
                 with open(source, "rb", closefd=False) as reader, open(copy, "wb", closefd=False) as writer:
                     shutil.copyfileobj(reader, writer, _SMALL)
-            # Compiled files say of which moment their source was.
+            # Compiled files record the modification time of their source.
             os.utime(copy, ns=(node.status.st_atime_ns, node.status.st_mtime_ns))
         finally:
             os.close(copy)
@@ -124,7 +124,7 @@ def _copy_file(node: Node, target: Path, mode: int) -> None:
 
 
 def _copied_by_system(source: int, copy: int) -> bool:
-    """Have the kernel copy, which shares blocks where it can; False where it cannot copy at all, nothing being done."""
+    """Have the kernel copy, with shared blocks if possible; False, with nothing copied, if it cannot."""
     done = 0
     try:
         while count := os.copy_file_range(source, copy, 1 << 30):
@@ -144,10 +144,10 @@ class Workspaces:
         self._is_swept = False
 
     def create(self, nodes: Sequence[Node], owner: int | None) -> Workspace:
-        """A new workspace with a copy of `nodes`. OSError if there is no room for it, or a file is gone."""
+        """A new workspace with a copy of `nodes`. OSError if the disk is full, or a file is missing."""
         self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
         with locked(self._root / ".lock"):
-            # A short name: sockets in the temporary directory below have room for about 100 bytes of path.
+            # A short name: paths of sockets in its temporary directory are limited to about 100 bytes.
             path = Path(tempfile.mkdtemp(prefix="p-", dir=self._root))
             held = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             acquire(held, wait=True)
@@ -164,7 +164,7 @@ class Workspaces:
 
 
 def remove_abandoned(root: Path) -> None:
-    """Remove workspaces of killed platforms, and end processes that still run there."""
+    """Remove workspaces of killed platforms, and kill their remaining processes."""
     with locked(root / ".lock"):
         abandoned = [path for path in root.glob("p-*") if not is_held(path / "lock")]
     for path in abandoned:

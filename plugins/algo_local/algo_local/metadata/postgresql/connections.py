@@ -26,6 +26,7 @@ from algo_local.metadata.postgresql.failures import (
     unavailable,
 )
 from algo_local.metadata.postgresql.statements import adapt
+from algo_local.metadata.postgresql.watched import WatchedConnection
 from algo_local.state import place
 
 POOL_SIZE = 8
@@ -60,7 +61,7 @@ class Connections:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # the server may fall silent while a thread that has it checks it
         self._pid = os.getpid()
         self._engine: sqlalchemy.Engine | None = None
         self._is_known = False
@@ -125,9 +126,21 @@ class Connections:
     def _made(self) -> sqlalchemy.Engine:
         parameters = {**_KEEPALIVES, **conninfo(self._url)}
 
-        def connect() -> Connection:
-            connection: Connection = psycopg.connect(**parameters, autocommit=True)
+        def is_there(info: psycopg.ConnectionInfo) -> bool:
+            address = {"host": info.host, "port": info.port, **({"hostaddr": info.hostaddr} if info.hostaddr else {})}
             try:
+                psycopg.connect(**{**parameters, **address}).close()
+            except psycopg.errors.ConnectionTimeout:
+                self.close()  # the others would be waited for in turn
+                return False
+            except psycopg.Error:
+                pass  # it has no place for another one, or refuses it: it is there
+            return True
+
+        def connect() -> Connection:
+            connection = WatchedConnection.connect(**parameters, autocommit=True)
+            try:
+                connection.is_there = is_there
                 adapt(connection)
                 connection.execute(_SETTINGS)
             except BaseException:

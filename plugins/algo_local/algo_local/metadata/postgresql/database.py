@@ -13,10 +13,12 @@ from typing import Any, NamedTuple, TypeVar
 
 import psycopg
 
+from algo_core.errors import AlgoError
 from algo_local.metadata.database import BUSY_SECONDS
 from algo_local.metadata.memory import Memory, Pinned
 from algo_local.metadata.postgresql import schema
 from algo_local.metadata.postgresql.connections import RETRY_SECONDS, Connection, Connections, Taken
+from algo_local.metadata.postgresql.failures import commit_unknown
 from algo_local.metadata.postgresql.statements import found, stored, translated
 from algo_local.refusals import StorageUnavailable
 from algo_local.state import place
@@ -188,7 +190,13 @@ class PostgresqlDatabase:
         try:
             ended = taken.connection().execute("COMMIT").statusmessage
         except psycopg.OperationalError:
-            if not taken.is_lost or not self._was_committed(taken, token):
+            if not taken.is_lost:
+                raise
+            try:
+                was_committed = self._was_committed(taken, token)
+            except (psycopg.Error, AlgoError):
+                raise commit_unknown(self.url) from None
+            if not was_committed:
                 raise
         else:
             if ended != "COMMIT":

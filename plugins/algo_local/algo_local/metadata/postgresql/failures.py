@@ -10,13 +10,18 @@ from psycopg import errors
 
 from algo_core.errors import ConfigError, ExitCode
 from algo_local.metadata.database import BUSY_SECONDS, IntegrityError
-from algo_local.refusals import StorageFull, StorageUnavailable
+from algo_local.refusals import CommitUnknown, StorageFull, StorageUnavailable
 from algo_local.state import METADATA_VARIABLE, place
 
 _REFUSED = re.compile(
     r"FATAL: +(?! |sorry|remaining|too many connections|the database system is|terminating|connection |out of )"
 )
 """The server was reached and refuses for a reason that time does not change: a password, a name, its rules."""
+
+_STANDBY = re.compile(r"session is read-only|server is in hot standby mode")
+"""libpq found servers, but none as `target_session_attrs` of the URL wants it."""
+
+_WRITABLE = "Name the primary server, or all of them with ?target_session_attrs=read-write behind their database"
 
 _FULL = (errors.DiskFull, errors.OutOfMemory)
 
@@ -51,6 +56,21 @@ def conninfo(url: str) -> dict[str, Any]:
     return {"connect_timeout": 10, "application_name": "algo-local", **found}
 
 
+class ServerLost(CommitUnknown):
+    """The database server went away while a transaction was committed."""
+
+    exit_code = ExitCode.NETWORK
+    retry_after = 1.0
+
+
+def commit_unknown(url: str) -> ServerLost:
+    """A commit whose answer was lost, and could not be looked up."""
+    return ServerLost(
+        f"The database at {place(url)} went away while a change was committed; whether it was is not known",
+        "Look whether it was done once the server answers again, and try again if it was not",
+    )
+
+
 def connection_failure(error: psycopg.Error, url: str) -> Exception:
     """What a connection that cannot be made amounts to."""
     text = _first_line(error)
@@ -65,6 +85,8 @@ def connection_failure(error: psycopg.Error, url: str) -> Exception:
 
 def unavailable(error: psycopg.Error, url: str) -> ServerUnavailable:
     """A connection that cannot be made now."""
+    if _STANDBY.search(text := _first_line(error)):
+        return ServerUnavailable(f"No server of the database at {place(url)} can be written to: {text}", _WRITABLE)
     return ServerUnavailable(
         f"The database at {place(url)} cannot be reached: {_first_line(error)}",
         "Check that the server is running, has connections left, and that its address is right",
@@ -91,7 +113,7 @@ def meaning(error: psycopg.Error, url: str) -> Exception:
     if isinstance(error, errors.ReadOnlySqlTransaction):
         return ServerUnavailable(
             f"The database at {place(url)} cannot be written to: {text}",
-            "Name the primary server, or all of them with ?target_session_attrs=read-write behind their database",
+            _WRITABLE,
         )
     if isinstance(error, (errors.UndefinedFile, errors.FeatureNotSupported)):
         return ConfigError(

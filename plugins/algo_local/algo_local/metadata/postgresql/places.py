@@ -7,6 +7,7 @@ import hashlib
 import os
 import random
 import threading
+import time
 from collections import defaultdict
 from typing import Any
 
@@ -15,6 +16,7 @@ import psycopg
 from algo_core.errors import AlgoError
 from algo_local.metadata.postgresql.connections import Connection, Connections, Taken
 from algo_local.metadata.postgresql.failures import meaning
+from algo_local.refusals import CommonFailure
 
 _BITS = 7
 """A name has 128 keys of advisory locks, one for each place."""
@@ -35,6 +37,7 @@ class Places:
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self._taken: Taken | None = None
+        self._failure = CommonFailure()
         self._held: defaultdict[int, set[int]] = defaultdict(set)
 
     def take(self, name: str, most: int) -> int | None:
@@ -43,8 +46,8 @@ class Places:
         Raises:
             StorageUnavailable: if the server cannot be asked.
         """
-        first = _first_key(name)
-        with self._lock:
+        first, began = _first_key(name), time.monotonic()
+        with self._lock, self._failure.shared(began):
             held = self._held[first]
             free = [key for key in range(first, first + most) if key not in held]
             random.shuffle(free)  # those of other processes are rarely met so

@@ -149,4 +149,8 @@ def _questions(platform: Platform, application: Application) -> dict[str, Callab
         platform.webhooks.start()
         return None, b""
 
-    return {"answer": answer, "follow": follow, "notify": notify}
+    def build(head: Any, body: bytes) -> tuple[Any, bytes]:
+        platform.pending_builds.begin(str(head))
+        return None, b""
+
+    return {"answer": answer, "follow": follow, "notify": notify, "build": build}

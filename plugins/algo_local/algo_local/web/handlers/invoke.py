@@ -22,8 +22,8 @@ from algo_local.callers import CallContext, Caller
 from algo_local.error_codes import ErrorCode
 from algo_local.execution.executor import Notice
 from algo_local.execution.payload import SHUTTING_DOWN, Failure, Outcome, Payload
+from algo_local.records.live_call import Input, KeyTaken
 from algo_local.records.record import FULL, LOST, LOST_FAILURE, NONE, Answer, Record, digest_of
-from algo_local.records.recorder import Input, KeyTaken
 from algo_local.refusals import StorageUnavailable, TooManyCalls
 from algo_local.web.answers import answer_of, raw, wrapped
 from algo_local.web.http import ApiError, Request, Response, json_response
@@ -33,7 +33,7 @@ from algo_local.web.references import parsed, unknown
 if TYPE_CHECKING:
     from algo_local.algorithms.build import Build
     from algo_local.platform import Platform
-    from algo_local.records.recorder import Live
+    from algo_local.records.live_call import LiveCall
     from algo_local.web.authorization import RequestContext
     from algo_local.webhooks.rows import Webhook
 
@@ -112,7 +112,7 @@ class Invocation:
         asked = (context.caller, context.depth, self.timeout, context.keeps_insights, self.may_repeat, is_safe)
         return Resumption(*asked).text
 
-    def run(self, live: Live) -> Answer:
+    def run(self, live: LiveCall) -> Answer:
         """Run it and record the outcome; a session that began with it ends with it."""
         answer, is_left = _INTERRUPTED, False
         try:
@@ -138,7 +138,7 @@ class Invocation:
         message = f"{failure.message}: algorithm algo://{missing[-1]} not found"
         return replace(outcome, failure=replace(failure, message=message))
 
-    def _executed(self, live: Live) -> Outcome:
+    def _executed(self, live: LiveCall) -> Outcome:
         try:
             execute = self.execute or self.platform.executor.call
             deadline = time.monotonic() + self.timeout
@@ -425,7 +425,7 @@ def _refuse(reason: str) -> NoReturn:
     raise ApiError(400, _INPUT + reason, ErrorCode.INVALID_REQUEST)
 
 
-def start_void(call: Invocation, live: Live, slot: ExitStack) -> None:
+def start_void(call: Invocation, live: LiveCall, slot: ExitStack) -> None:
     """Run a call in the background; `slot` is given back when it is done."""
 
     def work() -> None:

@@ -148,7 +148,8 @@ def webhook(context: RequestContext) -> Response:
 
     def build() -> None:
         with suppress(AlgoError):  # the next event, or person, tries again
-            platform.compiler.compile(algorithm)
+            platform.repositories.refresh(algorithm)
+            platform.pending_builds.request(algorithm, platform.repositories.newest(algorithm))
 
     platform.in_background(build)
     return Response(204)

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from algo_local.error_codes import ErrorCode
 from algo_local.records.record import CANCELLED, FAILED, LOST, Record
-from algo_local.records.rows import Question
+from algo_local.records.rows import Question, listed_of_owner
 from algo_local.records.usage import COLUMNS, Usage, usage
 from algo_local.web.http import ApiError, decode_marker, encode_marker
 from algo_local.web.times import seconds_of
 
 if TYPE_CHECKING:
-    from algo_local.algorithms.registry import Algorithm
     from algo_local.web.authorization import RequestContext
 
 ERROR_SECONDS = 7 * 24 * 3600.0
 ERROR_LIMIT = 200
 """Age and number limits of listed failed calls."""
 
+_FAILED = (FAILED, LOST, CANCELLED)
 _BY_ALGORITHM = ("algorithm_owner", "algorithm_called", "algorithm_version")
 
 
@@ -42,12 +42,17 @@ def by_caller(context: RequestContext) -> dict[str, Any]:
 
 def errors_of_algorithm(context: RequestContext) -> list[dict[str, Any]]:
     """`GET .../errors` of an algorithm, newest first."""
-    return _errors(context, [context.algorithm])
+    question = Question(algorithm=context.algorithm.id, states=_FAILED, since=time.time() - ERROR_SECONDS)
+    return _errors(context, context.platform.records.listed(question, ERROR_LIMIT))
 
 
 def errors_of_account(context: RequestContext) -> list[dict[str, Any]]:
     """`GET /v1/users/ID/errors`, `GET /v1/organizations/ORG/errors`: of the algorithms of an account."""
-    return _errors(context, context.platform.registry.algorithms(context.account))
+    since = time.time() - ERROR_SECONDS
+    found: list[Record] = context.platform.records.read(
+        lambda rows: listed_of_owner(rows, context.account, _FAILED, since, ERROR_LIMIT)
+    )
+    return _errors(context, found)
 
 
 def _counted(context: RequestContext, by: tuple[str, ...]) -> dict[str, Any]:
@@ -93,16 +98,10 @@ def _described(entry: Usage) -> dict[str, Any]:
     return described
 
 
-def _errors(context: RequestContext, algorithms: Iterable[Algorithm]) -> list[dict[str, Any]]:
-    since = time.time() - ERROR_SECONDS
-    records = context.platform.records
-    found: list[Record] = []
-    for algorithm in algorithms:
-        question = Question(algorithm=algorithm.id, states=(FAILED, LOST, CANCELLED), since=since)
-        found += records.listed(question, ERROR_LIMIT)
-    found.sort(key=lambda record: record.created_at, reverse=True)
-    found = found[:ERROR_LIMIT]
-    contents = records.contents(record.input for record in found if record.input and _shows_input(context, record))
+def _errors(context: RequestContext, found: Sequence[Record]) -> list[dict[str, Any]]:
+    contents = context.platform.records.contents(
+        record.input for record in found if record.input and _shows_input(context, record)
+    )
     return [_error(record, contents if _shows_input(context, record) else {}) for record in found]
 
 

@@ -1,15 +1,15 @@
-"""Hosted data in an object store, over whatever storage a plugin opens: the second implementation of the contract.
+"""Hosted data in an object store, over the storage of a connector: the second implementation of `objects.Objects`.
 
 Keys below the platform's place in the store:
 
-    platform                                    which platform it belongs to
+    platform                                    the platform that it belongs to
     clock                                       written now and then, to learn the store's time
-    data/OWNER.COLLECTION.ID/FILE               collections; one that is made again has another ID
-    algorithm-data/OWNER/NAME/KIND/USER/FILE    what accounts keep with algorithms
-    sessions/SESSION/FILE                       what calls keep
+    data/OWNER.COLLECTION.ID/FILE               collections; a collection that is created again has another ID
+    algorithm-data/OWNER/NAME/KIND/USER/FILE    files that accounts keep with algorithms
+    sessions/SESSION/FILE                       files of calls
     trash/DIRECTORY                             a directory that is being deleted
 
-Files are received on the disk of this machine and checked before the store sees anything of them.
+Files are received on the disk of this machine and checked before they are sent to the store.
 """
 
 from __future__ import annotations
@@ -24,15 +24,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, BinaryIO, cast
 from urllib.parse import quote, unquote
 
-from algo_core.errors import (
-    AlgoError,
-    AlreadyExists,
-    ConfigError,
-    ExitCode,
-    NetworkError,
-    NotFoundError,
-    RequestRefused,
-)
+from algo_core.errors import AlgoError, AlreadyExists, NotFoundError
 from algo_core.storage.capabilities import ConditionalStorage, ConditionsIgnored, OrderedStorage
 from algo_core.storage.contract import Entry, IsADirectory, Kind, NotADirectory, Storage, VersionChanged
 from algo_local.data.incoming import DiskErrors, Incoming, ReceivedFile
@@ -47,33 +39,36 @@ from algo_local.data.objects import (
     Listing,
     Read,
 )
+from algo_local.data.store_access import (
+    CLOCK_KEY,
+    OWNER_KEY,
+    NotComparable,
+    StoreAccess,
+    file_info,
+    key_name,
+    modified_at,
+    name_of,
+)
 from algo_local.data.store_file import StoreFile
-from algo_local.names import decode_file_name, encode_file_name
-from algo_local.refusals import ConditionFailed, StorageUnavailable
+from algo_local.names import encode_file_name
+from algo_local.refusals import ConditionFailed
 
 if TYPE_CHECKING:
     from algo_core.storage.uri import DataUri
     from algo_local.data.objects import Received
 
 LEFTOVER_SECONDS = 3600
-"""Age in seconds from which files in a collection that does not exist are leftovers."""
+"""Seconds after which files in a missing collection are leftovers."""
 
 PAGE = 1000
-"""Files that are asked for at once."""
+"""Files per request of a listing."""
 
 OWN_DIRECTORIES = ("data", "algorithm-data", "sessions", "trash", "sources", "environments", "repositories")
-"""The directories below the platform's place."""
-
-_OWNER_KEY = "platform"
-_CLOCK_KEY = "clock"
+"""The directories below the platform's place in the store."""
 
 
-class StoreObjects:
-    """Hosted data below `place` in a storage (`algo_local.data.objects.Objects`).
-
-    `collections` gives the directories of all collections that exist, `owner` a text that identifies the platform.
-    `shown` is the name of the store in messages.
-    """
+class StoreObjects(StoreAccess):
+    """Hosted data below a place in an object store; see `algo_local.data.objects.Objects`."""
 
     hashed_again = IN_MEMORY
     keeps_empty = False
@@ -87,68 +82,32 @@ class StoreObjects:
         collections: Callable[[], set[str]],
         owner: Callable[[], str],
     ) -> None:
-        self._storage = storage
-        self._place = place
+        """Set up the objects; nothing is sent yet.
+
+        Args:
+            storage: the opened store.
+            place: where in it the platform's keys are.
+            shown: the name of the store in messages.
+            incoming: receives files on the disk of this machine.
+            collections: returns the directories of all existing collections.
+            owner: returns a text that identifies the platform.
+        """
+        super().__init__(storage, place, shown, owner)
         self._incoming = incoming
         self._collections = collections
-        self._owner = owner
-        self._errors = _StoreErrors(shown)
-        self._shown = shown
-        self._is_ours = False
         self._swept: float | None = None
-        self._clock: tuple[float, float] | None = None
-        """When the store was asked for its time, by the clock that only runs, and what it said."""
         self._lock = threading.Lock()
-
-    def check(self) -> None:
-        """Make sure that the store can be used, and is that of this platform.
-
-        Raises:
-            StorageUnavailable: if it cannot be used.
-            ConfigError: if it belongs to another platform.
-        """
-        key, owner = self._place.child(_OWNER_KEY), self._owner().encode()
-        with self._errors:
-            found = self._read_note(key)
-            if found is None:
-                self._claim(key, owner)
-                found = self._read_note(key)
-        self._is_ours = found == owner
-        if not self._is_ours:
-            raise ConfigError(
-                f"The object store {self._shown} belongs to another platform",
-                "Name another prefix, or the database of the platform that it belongs to",
-            )
-
-    def _claim(self, key: DataUri, owner: bytes) -> None:
-        """Write whose store it is, unless another platform does so at the same moment, where the store can tell."""
-        if isinstance(self._storage, ConditionalStorage):
-            with contextlib.suppress(ConditionsIgnored):
-                with contextlib.suppress(AlreadyExists):
-                    self._storage.write_if(key, io.BytesIO(owner), len(owner), version=None)
-                return
-        self._write_note(key, owner)
-
-    def now(self) -> float:
-        """The time by the store's own clock, which has dated the files: two requests, once an hour."""
-        asked = self._clock
-        if asked is None or time.monotonic() - asked[0] > SWEEP_SECONDS:
-            key = self._place.child(_CLOCK_KEY)
-            with self._errors:
-                self._write_note(key, b"")
-                asked = self._clock = time.monotonic(), _modified(self._storage.stat(key))
-        return asked[1] + time.monotonic() - asked[0]
 
     def collection(self, owner: str, name: str, identifier: str) -> str:
         """The directory of a collection."""
         return f"data/{owner}.{name}.{identifier}"
 
     def algorithm_space(self, owner: str, name: str, kind: str, user: str) -> str:
-        """The directory of what one account keeps with an algorithm."""
+        """The directory for the files of one account with an algorithm."""
         return f"{self.algorithm_data(owner, name)}/{kind}/{user}"
 
     def algorithm_data(self, owner: str, name: str) -> str:
-        """The directory of what all accounts keep with an algorithm."""
+        """The directory for the files of all accounts with an algorithm."""
         return f"algorithm-data/{owner}/{name}"
 
     def session_space(self, session: str) -> str:
@@ -160,11 +119,11 @@ class StoreObjects:
         return directory if name is None else f"{directory}/{encode_file_name(name)}"
 
     def page(self, directory: str, after: str | None, limit: int) -> Listing:
-        """A page of files in the order of their keys; one request where the store lists from any key on."""
+        """A page of files in the order of their keys; one request if the store can list from any key on."""
         with self._errors:
-            found, is_more = self._after(directory, _key_name(after) if after else "", limit)
+            found, is_more = self._after(directory, key_name(after) if after else "", limit)
             files = [info for entry in found if (info := _listed(entry))]
-            while not files and found and is_more:  # none of them are files of the platform
+            while not files and found and is_more:  # none of them is a file of the platform
                 found, is_more = self._after(directory, found[-1].name, limit)
                 files = [info for entry in found if (info := _listed(entry))]
         return Listing(files, files[-1].name if files and is_more else None)
@@ -176,19 +135,6 @@ class StoreObjects:
         found = sorted(self._files(directory), key=lambda entry: entry.name.encode())
         start = bisect_right(found, after.encode(), key=lambda entry: entry.name.encode())
         return found[start : start + limit], start + limit < len(found)
-
-    def _files(self, directory: str) -> Iterator[Entry]:
-        """The entries of all files; none of a directory that does not exist."""
-        for entry in self._entries(directory):
-            if not entry.is_directory:
-                yield entry
-
-    def _entries(self, directory: str) -> Iterator[Entry]:
-        try:
-            with self._errors:
-                yield from self._storage.list(self._place.child(directory))
-        except (NotFoundError, NotADirectory):
-            return
 
     def names(self, directory: str) -> list[str]:
         """The names of all files, in the order of their keys."""
@@ -207,10 +153,10 @@ class StoreObjects:
                 entry = self._storage.stat(self._file(directory, name))
         except (NotFoundError, NotADirectory):
             return None
-        return None if entry.is_directory else _info(name, entry)
+        return None if entry.is_directory else file_info(name, entry)
 
     def open(self, directory: str, name: str, *, whole: bool = True) -> tuple[BinaryIO | bytes, FileInfo] | None:
-        """A file to read from: one request, that for all of it. Unless `whole`, a large one is only asked about."""
+        """Open a file: one request for all of it; unless `whole`, a large file is only looked up."""
         uri = self._file(directory, name)
         try:
             with self._errors:
@@ -218,34 +164,15 @@ class StoreObjects:
         except (NotFoundError, IsADirectory, NotADirectory):
             return None
 
-    def _open(self, uri: DataUri, name: str) -> tuple[BinaryIO | bytes, FileInfo]:
-        reader = self._storage.open(uri)
-        try:
-            entry, size = reader.entry, reader.entry.size or 0
-            if size > IN_MEMORY:
-                return cast("BinaryIO", StoreFile(self._storage, self._errors, entry, reader)), _info(name, entry)
-            content = bytearray(size)
-            view = memoryview(content)
-            while view:
-                count = reader.readinto(view)
-                if not count:
-                    raise NetworkError(f"{uri} ended too early", "Try again")
-                view = view[count:]
-        except BaseException:
-            reader.close()
-            raise
-        reader.close()
-        return bytes(content), _info(name, entry)
-
     def _look(self, uri: DataUri, name: str) -> tuple[BinaryIO | bytes, FileInfo]:
         if small := self._storage.read_small(uri, IN_MEMORY):
-            return small[1], _info(name, small[0])
+            return small[1], file_info(name, small[0])
         entry = self._storage.stat(uri)
         if entry.is_directory:
             raise IsADirectory(f"{uri} is a directory")
-        if (entry.size or 0) <= IN_MEMORY:  # replaced by a smaller one, or the store has no such reading
+        if (entry.size or 0) <= IN_MEMORY:  # replaced by a smaller file, or the store has no `read_small`
             return self._open(uri, name)
-        return cast("BinaryIO", StoreFile(self._storage, self._errors, entry)), _info(name, entry)
+        return cast("BinaryIO", StoreFile(self._storage, self._errors, entry)), file_info(name, entry)
 
     def receive(
         self, read: Read, length: int | None = None, md5: str | None = None
@@ -266,8 +193,8 @@ class StoreObjects:
         """Send a received file: one request, or parts that become a file with the last one.
 
         Raises:
-            ConditionFailed: if the file that it `replaces` is another one.
-            RequestRefused: if the store cannot compare that.
+            ConditionFailed: if the existing file is not the one that it `replaces`.
+            RequestRefused: if the store cannot replace on a condition.
         """
         assert isinstance(received, ReceivedFile)
         uri = self._file(directory, name)
@@ -280,7 +207,7 @@ class StoreObjects:
                 entry = self._replaced(uri, file, received.size, replaces)
             if entry.version is None or entry.size is None:
                 entry = self._storage.stat(uri)
-        return _info(name, entry)
+        return file_info(name, entry)
 
     def _written(self, uri: DataUri, file: io.FileIO, size: int) -> Entry:
         if not self._storage.needs_directories:
@@ -288,30 +215,23 @@ class StoreObjects:
         try:
             return self._storage.write(uri, file, size)
         except NotFoundError:
-            self._make(uri.parent)
+            self._make_directory(uri.parent)
             file.seek(0)
             return self._storage.write(uri, file, size)
 
     def _replaced(self, uri: DataUri, file: io.FileIO, size: int, replaces: str) -> Entry:
         if not isinstance(self._storage, ConditionalStorage):
-            raise _Incomparable(f"The object store {self._shown} cannot replace a file on a condition")
+            raise NotComparable(f"The object store {self._shown} cannot replace a file on a condition")
         try:
             return self._storage.write_if(uri, file, size, version=replaces or None)
         except (AlreadyExists, VersionChanged):
-            name = _name_of(uri.name)
-            raise ConditionFailed(f"The file {name!r} is another one than the one to be replaced") from None
+            name = name_of(uri.name)
+            raise ConditionFailed(f"The file {name!r} is not the one to be replaced") from None
         except ConditionsIgnored as error:
-            raise _Incomparable(f"The object store {self._shown} cannot do this: {error.message}") from None
+            raise NotComparable(f"The object store {self._shown} cannot do this: {error.message}") from None
 
     def make(self, directory: str) -> None:
-        """Nothing: in a store, a directory is what has files."""
-
-    def _make(self, uri: DataUri) -> None:
-        """A directory with its parents, for storages that need them."""
-        if uri.path and uri != uri.parent and not self._storage.exists(uri):
-            self._make(uri.parent)
-            with contextlib.suppress(AlreadyExists):
-                self._storage.mkdir(uri)
+        """Do nothing: in an object store, directories exist by their files."""
 
     def exists(self, directory: str) -> bool:
         """Whether there is a file in a directory, or below it."""
@@ -322,14 +242,6 @@ class StoreObjects:
         """The bytes of the files in a directory, and below it."""
         with self._errors:
             return sum(entry.size or 0 for _, entry in self._walk(directory))
-
-    def _walk(self, directory: str) -> Iterator[tuple[str, Entry]]:
-        """The files in and below a directory, each with its own directory."""
-        for entry in self._entries(directory):
-            if entry.is_directory:
-                yield from self._walk(f"{directory}/{entry.name}")
-            else:
-                yield directory, entry
 
     def remove(self, directory: str, name: str) -> bool:
         """Delete a file; whether there was one."""
@@ -349,7 +261,7 @@ class StoreObjects:
             return 0
 
     def remove_empty(self, directory: str) -> bool:
-        """Whether a directory has no files: then it does not exist any more."""
+        """Whether a directory has no files, and so does not exist any more."""
         if self.exists(directory):
             return False
         if self._storage.needs_directories:
@@ -363,33 +275,17 @@ class StoreObjects:
             self._write_note(self._place.child(noted), directory.encode())
         return noted
 
-    def _write_note(self, uri: DataUri, content: bytes) -> None:
-        try:
-            self._storage.write_small(uri, content)
-        except NotFoundError:
-            if not self._storage.needs_directories:
-                raise
-            self._make(uri.parent)
-            self._storage.write_small(uri, content)
-
-    def _read_note(self, uri: DataUri) -> bytes | None:
-        try:
-            content, _ = self._open(uri, "")
-        except (NotFoundError, IsADirectory, NotADirectory):
-            return None
-        return content if isinstance(content, bytes) else b""
-
     def delete_everything(self) -> None:
-        """Delete all that platforms store here, and last of all whose store it is.
+        """Delete all files of the platform, and at last the mark that the store is its own.
 
         Raises:
-            ConfigError: if it belongs to another platform.
-            StorageUnavailable: if it cannot be used; a repetition goes on.
+            ConfigError: if the store belongs to another platform.
+            StorageUnavailable: if it cannot be used; a repetition continues.
         """
         self.check()
         for directory in OWN_DIRECTORIES:
             self.clear(directory)
-        for key in (_CLOCK_KEY, _OWNER_KEY):
+        for key in (CLOCK_KEY, OWNER_KEY):
             self._remove(key)
 
     def discard(self, directory: str) -> int:
@@ -400,16 +296,8 @@ class StoreObjects:
         self._remove(directory)
         return count
 
-    def _remove(self, path: str) -> bool:
-        try:
-            with self._errors:
-                self._storage.remove(self._place.child(path))
-        except (NotFoundError, IsADirectory, NotADirectory):
-            return False
-        return True
-
     def forget_older(self, directory: str, seconds: float, name: str | None = None) -> None:
-        """Delete the files of a directory, or just one of them, that were written longer ago than that."""
+        """Delete the files of a directory, or only `name`, that were written more than `seconds` ago."""
         limit = self.now() - seconds
         if name is None:
             infos = [info for entry in list(self._files(directory)) if (info := _listed(entry))]
@@ -420,31 +308,21 @@ class StoreObjects:
                 self.remove(directory, found.name)
 
     def algorithm_spaces(self) -> Iterator[AlgorithmSpace]:
-        """The spaces that have files."""
+        """The spaces of algorithms that have files."""
         for owner, name, kind, user in self._folders("algorithm-data", 4):
             directory = self.algorithm_space(owner, name, kind, user)
-            if kind in SPACES and self.exists(directory):  # some stores list for a while what has no files any more
+            if kind in SPACES and self.exists(directory):  # some stores list deleted directories for a while
                 yield AlgorithmSpace(owner, name, kind, user, directory)
 
-    def _folders(self, directory: str, depth: int) -> Iterator[tuple[str, ...]]:
-        """The directories so many levels below one."""
-        for entry in self._entries(directory):
-            if not entry.is_directory:
-                continue
-            if depth == 1:
-                yield (entry.name,)
-            else:
-                yield from ((entry.name, *rest) for rest in self._folders(f"{directory}/{entry.name}", depth - 1))
-
     def leftovers(self) -> Iterator[tuple[str, int]]:
-        """Half of files on this machine; in the store deletions that were interrupted, and files whose time is over."""
+        """Incomplete files on this machine; in the store, interrupted deletions and expired files."""
         for path in self._incoming.leftovers():
             yield f"incoming/{path.name}", path.stat().st_size
         self.check()
         for entry in self._files("trash"):
             yield f"trash/{entry.name}", self.size(unquote(entry.name))
         yield from self._expired()
-        # Listed before the collections are: one that is made meanwhile is not listed.
+        # Listed before the collections: a collection created meanwhile is in neither list.
         folders = [f"data/{name}" for (name,) in self._folders("data", 1)]
         existing = self._collections()
         for directory in folders:
@@ -453,7 +331,7 @@ class StoreObjects:
 
     def _is_old(self, directory: str) -> bool:
         limit = self.now() - LEFTOVER_SECONDS
-        return all(_modified(entry) < limit for _, entry in self._walk(directory))
+        return all(modified_at(entry) < limit for _, entry in self._walk(directory))
 
     def _expired(self) -> Iterator[tuple[str, int]]:
         spaces = [space.directory for space in self.algorithm_spaces() if space.kind == "temp"]
@@ -461,7 +339,7 @@ class StoreObjects:
             limit = self.now() - seconds
             for directory in directories:
                 for parent, entry in self._walk(directory):
-                    if _modified(entry) < limit:
+                    if modified_at(entry) < limit:
                         yield f"{parent}/{entry.name}", entry.size or 0
 
     def remove_leftover(self, name: str) -> bool:
@@ -476,25 +354,25 @@ class StoreObjects:
         return self._remove(name)
 
     def _complete(self, noted: str) -> bool:
-        """Complete a deletion, without what was written since, as far as the store's clock tells."""
+        """Complete a deletion, except for files written after its start, by the store's clock."""
         directory = unquote(noted.removeprefix("trash/"))
         try:
             with self._errors:
-                since = _modified(self._storage.stat(self._place.child(noted)))
+                since = modified_at(self._storage.stat(self._place.child(noted)))
         except NotFoundError:
             return False
         if directory not in self._collections():
             found = list(self._walk(directory))
-            if all(_modified(entry) <= since for _, entry in found):
+            if all(modified_at(entry) <= since for _, entry in found):
                 self.clear(directory)
             else:
                 for parent, entry in found:
-                    if _modified(entry) <= since:
+                    if modified_at(entry) <= since:
                         self._remove(f"{parent}/{entry.name}")
         return self._remove(noted)
 
     def _begin(self) -> None:
-        """Before the first file of this process: check whose store it is; now and then have leftovers removed."""
+        """Before the first file of this process, check the store's owner; regularly start the removal of leftovers."""
         now = time.monotonic()
         if self._swept is not None and now - self._swept < SWEEP_SECONDS:
             return
@@ -516,57 +394,10 @@ class StoreObjects:
                 self._remove(name)
 
     def _file(self, directory: str, name: str) -> DataUri:
-        return self._place.child(f"{directory}/{_key_name(name)}")
+        return self._place.child(f"{directory}/{key_name(name)}")
 
 
 def _listed(entry: Entry) -> FileInfo | None:
-    """The attributes of a listed file; None if it has no name that the platform writes."""
-    name = _name_of(entry.name) if entry.kind is Kind.FILE else None
-    return None if name is None else _info(name, entry)
-
-
-def _key_name(name: str) -> str:
-    """A file's name in a key: some stores take a backslash for a slash, or leave out a dot at the end."""
-    key = encode_file_name(name).replace("\\", "%5C")
-    return f"{key[:-1]}%2E" if key.endswith(".") else key
-
-
-def _name_of(key: str) -> str | None:
-    """The file's name in a key; None if it is none that the platform writes."""
-    if key.endswith("%2E") and key != "%2E":
-        key = f"{key[:-3]}."
-    return decode_file_name(key.replace("%5C", "\\"))
-
-
-def _info(name: str, entry: Entry) -> FileInfo:
-    modified = _modified(entry)
-    return FileInfo(name, entry.size or 0, modified, entry.version or f"{entry.size}:{modified}")
-
-
-def _modified(entry: Entry) -> float:
-    return entry.modified.timestamp() if entry.modified else time.time()
-
-
-class _Incomparable(RequestRefused):
-    """The store does not compare what is to be replaced."""
-
-
-class _StoreErrors:
-    """Reports errors of the store as such; that a file does not exist is none. Any number of threads may use it."""
-
-    def __init__(self, shown: str) -> None:
-        self._shown = shown
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if not isinstance(error, AlgoError) or isinstance(error, (StorageUnavailable, ConditionFailed, _Incomparable)):
-            return
-        # A bucket that does not exist is told by a more special error than a file.
-        if type(error) in {NotFoundError, IsADirectory, NotADirectory}:
-            return
-        failed = StorageUnavailable(f"The object store {self._shown} cannot be used: {error.message}", error.hint)
-        is_missing = isinstance(error, NotFoundError)
-        failed.exit_code = ExitCode.CONFIGURATION if is_missing else ExitCode(error.exit_code)
-        raise failed from error
+    """The attributes of a listed file; None if the platform does not write such names."""
+    name = name_of(entry.name) if entry.kind is Kind.FILE else None
+    return None if name is None else file_info(name, entry)

@@ -1,0 +1,1 @@
+"""JSON schemas of the API: basic types, bodies by subject, and parameters."""

@@ -1,0 +1,96 @@
+"""JSON schemas of bodies about calls and their records (API section 3)."""
+
+from __future__ import annotations
+
+from algo_local.web.schemas.types import (
+    ANYTHING,
+    FLAG,
+    INSIGHT_NAME,
+    NUMBER,
+    SCALAR,
+    TEXT,
+    TEXT_OR_NULL,
+    TIME,
+    TIME_OR_NULL,
+    WHOLE,
+    Schema,
+    many,
+    page_of,
+    record,
+    ref,
+    word,
+)
+
+CALLS: dict[str, Schema] = {
+    "Error": record("error", error={"oneOf": [TEXT, record("message", code=WHOLE, message=TEXT, id=TEXT)]}),
+    # Calls
+    "CallResult": {"oneOf": [ref("CallAnswer"), ref("CallFailure"), ref("CallStarted")]},
+    "CallAnswer": record("result metadata request_id", result=ANYTHING, metadata=ref("CallMetadata"), request_id=TEXT),
+    "CallFailure": record(
+        "error metadata request_id",
+        error=record("message error_type", message=TEXT, error_type=TEXT, stacktrace=TEXT),
+        metadata=ref("CallMetadata"),
+        request_id=TEXT,
+    ),
+    "CallStarted": {**record("async request_id", request_id=TEXT, notify=TEXT, **{"async": word("void")})},
+    "CallMetadata": record(
+        "duration",
+        content_type=word("text", "json", "binary", "void"),
+        duration=NUMBER,
+        stdout=TEXT,
+        timing=record("running total", running=WHOLE, total=WHOLE),
+    ),
+    "RequestContent": record(
+        "content_type size sha256", content_type=word("text", "json", "binary"), size=WHOLE, sha256=TEXT
+    ),
+    "RequestRecord": record(
+        "request_id state account algorithm version created_at void input output failure resource_type",
+        request_id=TEXT,
+        state=word("queued", "running", "done", "failed", "cancelled", "lost"),
+        account=TEXT,
+        algorithm=TEXT,
+        version=TEXT,
+        created_at=TIME,
+        started_at=TIME_OR_NULL,
+        finished_at=TIME_OR_NULL,
+        duration={"type": ["number", "null"]},
+        void=FLAG,
+        worker=TEXT_OR_NULL,
+        parent=TEXT_OR_NULL,
+        idempotency_key=TEXT_OR_NULL,
+        repeats=TEXT_OR_NULL,
+        input={"oneOf": [ref("RequestContent"), {"type": "null"}]},
+        output={"oneOf": [ref("RequestContent"), {"type": "null"}]},
+        failure={"oneOf": [record("message error_type", message=TEXT, error_type=TEXT), {"type": "null"}]},
+        notification=ref("RequestNotification"),
+        insights=ref("InsightReport"),
+        resource_type=word("request"),
+    ),
+    "Insight": record("insight_key insight_value", insight_key=INSIGHT_NAME, insight_value=SCALAR),
+    "InsightReport": many(ref("Insight")),
+    "CallInsights": record(
+        "request_id timestamp duration_milliseconds algorithm_owner algorithm_name algorithm_version insights",
+        request_id=TEXT,
+        timestamp=TIME,
+        duration_milliseconds={"type": ["number", "null"]},
+        algorithm_owner=TEXT,
+        algorithm_name=TEXT,
+        algorithm_version=TEXT,
+        insights=ref("InsightReport"),
+    ),
+    "PagedInsightsList": page_of("CallInsights"),
+    "RequestNotification": record(
+        "url state attempts",
+        url=TEXT,
+        state=word("waiting", "delivered", "failed"),
+        attempts=WHOLE,
+        next_attempt_at=TIME_OR_NULL,
+        delivered_at=TIME_OR_NULL,
+        last_error=TEXT_OR_NULL,
+    ),
+    "WebhookSecret": record("secret header", secret=TEXT, header=TEXT),
+    "PagedRequestsList": page_of("RequestRecord"),
+    "RequestPending": record("state request_id", state=word("queued", "running"), request_id=TEXT),
+    "RequestLogs": record("request_id state logs", request_id=TEXT, state=TEXT, logs=TEXT),
+}
+"""The schemas by name."""
