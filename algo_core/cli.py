@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import click
@@ -62,7 +63,10 @@ MOST_EXAMPLES = 5
 WIDEST_NAME = 30
 """Characters of a name beside which click still writes the text."""
 
-EPILOG = "'algo COMMAND --help' explains a command, 'algo help exit-codes' the exit codes."
+EPILOG = (
+    "'algo COMMAND --help' explains a command, 'algo help variables' the environment variables, 'algo help exit-codes'"
+    " the exit codes."
+)
 
 
 class AlgoGroup(click.Group):
@@ -118,7 +122,7 @@ class AlgoGroup(click.Group):
         """
         command = self._with_nested(ctx, row.name, self._import(ctx, row))
         if isinstance(command, click.Group):
-            nesting.explain_unknown(command, row.name, lambda word: _why_not_below(_app(ctx), row.name, word))
+            nesting.explain_unknown(command, row.name, partial(self.hint_below, ctx))
         return add_global_options(command)
 
     def _with_nested(self, ctx: click.Context, path: str, command: click.Command) -> click.Command:
@@ -182,10 +186,32 @@ class AlgoGroup(click.Group):
         name = args[0]
         if ctx.resilient_parsing or name in (rows := self.top(ctx)) or name.startswith("-"):
             return super().resolve_command(ctx, args)
-        if found := _executable(_app(ctx), name):
-            return name, found, args[1:]
+        if executable := _executable(_app(ctx), name):
+            return name, executable, args[1:]
+        from algo_core.unknown_commands import suggestions
+
         _app(ctx).check()
-        raise UsageError(f"There is no command {name!r}", _where_it_may_be(_app(ctx), name, rows))
+        siblings = [word for word, claims in rows.items() if not claims[0].hidden]
+        found = suggestions(name, "", siblings, self.shown(ctx))
+        raise UsageError(f"There is no command {name!r}", _where_it_may_be(_app(ctx), name, found))
+
+    def shown(self, ctx: click.Context) -> list[str]:
+        """The full names of all commands that are not hidden, as far as they are known without importing any."""
+        rows = {**self.top(ctx), **self.rows(ctx)}
+        built_in = ["profile show", "profile use", "profile remove"]  # below groups of the core, which are not indexed
+        return [*(name for name, claims in rows.items() if not claims[0].hidden), *built_in]
+
+    def hint_below(self, ctx: click.Context, word: str, path: str, siblings: Sequence[str]) -> str:
+        """The hint for an unknown command of a group: its plugin is disabled, or its name is misspelt or another.
+
+        Raises:
+            ConfigError: if the administrator's file leaves open which plugins take part.
+        """
+        from algo_core.unknown_commands import did_you_mean, suggestions
+
+        if found := suggestions(word, path, siblings, self.shown(ctx)):
+            return did_you_mean(found)
+        return _why_not_below(_app(ctx), path, word) or f"'algo {path} --help' lists the commands"
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands under their headings, without importing a plugin."""
@@ -240,11 +266,10 @@ def write_rows(formatter: click.HelpFormatter, rows: Sequence[tuple[str, str]]) 
             formatter.write_dl([(name, text)])
 
 
-def _where_it_may_be(app: App, name: str, known: Iterable[str]) -> str:
-    """The hint for an unknown command: its plugin is disabled, missing or not installed, or the name is misspelt."""
-    from difflib import get_close_matches
-
+def _where_it_may_be(app: App, name: str, suggested: Sequence[str]) -> str:
+    """The hint for an unknown command: its plugin is disabled, missing or not installed, or another one is meant."""
     from algo_core.plugins.recorded import interrupted, missing, missing_standard, told
+    from algo_core.unknown_commands import did_you_mean
 
     if cut := interrupted(app.plugins.allowed):
         return cut
@@ -252,11 +277,10 @@ def _where_it_may_be(app: App, name: str, known: Iterable[str]) -> str:
         return why
     if gone := missing(app.config):
         return told(gone, app.plugins.allowed)
-    close = get_close_matches(name, known, n=3)
-    hint = f"Did you mean: {', '.join(close)}?" if close else "'algo --help' lists the commands"
+    hint = did_you_mean(suggested) if suggested else "'algo --help' lists the commands"
     if failed := [record.label for record in app.plugins.allowed if record.error]:
         hint += f" (broken plugins: {', '.join(failed)})"
-    if not close and (standard := missing_standard()):
+    if not suggested and (standard := missing_standard()):
         hint += f"; standard plugins that are not installed may have it: `{app.plugins.to_install(*standard)}`"
     return hint
 
@@ -331,8 +355,6 @@ def _executable(app: App, name: str) -> click.Command | None:
     path = find_external(app.environ, name)
     if not path:
         return None
-    from functools import partial
-
     from algo_core.bridge.launch import run
 
     return external_command(name, path, app.environ, partial(run, app))

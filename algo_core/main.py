@@ -9,6 +9,8 @@ TYPE_CHECKING = False  # typing's own would have to be imported
 if TYPE_CHECKING:
     from typing import NoReturn
 
+    import click
+
     from algo_core.context import App
     from algo_core.errors import AlgoError
 
@@ -115,7 +117,7 @@ def _asks_for_json(arguments: list[str]) -> bool:
 def _reported(error: BaseException, app: App) -> int:
     import click
 
-    from algo_core.errors import AlgoError, ExitCode, UsageError
+    from algo_core.errors import AlgoError, ExitCode
 
     if ended := _ended(error, app):
         return app.report(ended)
@@ -135,8 +137,7 @@ def _reported(error: BaseException, app: App) -> int:
         app.output.log(error.format_message())
         return ExitCode.USAGE
     if isinstance(error, click.UsageError):
-        where = error.ctx.command_path if error.ctx else "algo"
-        return app.report(UsageError(error.format_message(), f"See: {where} --help"))
+        return app.report(_of_usage(error))
     if isinstance(error, click.ClickException):
         return app.report(AlgoError(error.format_message()))
     if isinstance(error, AlgoError):
@@ -144,6 +145,20 @@ def _reported(error: BaseException, app: App) -> int:
     if isinstance(error, OSError):
         return app.report(_from_system(error))
     return app.report(_unexpected(error, app))
+
+
+def _of_usage(error: click.UsageError) -> AlgoError:
+    """The error for a wrong command line: similar options, the likeliest first, are part of the hint."""
+    import click
+
+    from algo_core.errors import UsageError
+
+    hint = f"See: {error.ctx.command_path if error.ctx else 'algo'} --help"
+    if not isinstance(error, click.NoSuchOption):
+        return UsageError(error.format_message().removesuffix("."), hint)
+    if similar := error.possibilities:
+        hint = f"Did you mean {' or '.join(similar[:2])}? {hint}"
+    return UsageError(error.message.removesuffix("."), hint)
 
 
 def _ended(error: BaseException, app: App) -> AlgoError | None:

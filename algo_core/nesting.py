@@ -32,26 +32,32 @@ def group_help(dists: Sequence[str]) -> str:
     return f"Commands from {', '.join(sorted(set(dists)))}."
 
 
-def explain_unknown(group: click.Group, path: str, why: Callable[[str], str | None]) -> None:
-    """Let a group suggest similar commands for an unknown one, else give the reason `why`, if known."""
+def explain_unknown(group: click.Group, path: str, hint_for: Callable[[str, str, Sequence[str]], str]) -> None:
+    """Let a group, and the groups below it, explain an unknown command.
+
+    `hint_for(word, path, siblings)` gives the hint for a word that none of the siblings below `path` has.
+    """
     own_resolve = group.resolve_command
 
     def resolve_command(self: click.Group, ctx: click.Context, args: list[str]) -> Any:
         try:
-            return own_resolve(ctx, args)
+            name, command, rest = own_resolve(ctx, args)
         except click.UsageError:
-            from difflib import get_close_matches
-
-            if args[0].startswith("-"):
+            if args[0].startswith("-") or self.get_command(ctx, args[0]) is not None:
                 raise
-            close = get_close_matches(args[0], self.list_commands(ctx), n=3)
-            hint = f"Did you mean: {', '.join(close)}?" if close else why(args[0])
-            if not hint:
-                raise
+            siblings = [name for name in self.list_commands(ctx) if _is_shown(self.get_command(ctx, name))]
+            hint = hint_for(args[0], path, siblings)
             raise UsageError(f"There is no command '{path} {args[0]}'", hint) from None
+        if isinstance(command, click.Group) and name:
+            explain_unknown(command, f"{path} {name}", hint_for)
+        return name, command, rest
 
     # One group of one run is changed, not its class.
     setattr(group, "resolve_command", MethodType(resolve_command, group))  # noqa: B010  # mypy forbids assigning it
+
+
+def _is_shown(command: click.Command | None) -> bool:
+    return command is not None and not command.hidden
 
 
 def extend(

@@ -35,7 +35,12 @@ def config() -> None:
     """Show and change settings.
 
     A value comes from the command line, the environment, the profile, your file, the administrator's file or the
-    built-in default, in this order.
+    built-in default, in this order. 'algo help variables' lists the variables of the environment.
+
+    \b
+    Examples:
+      algo config list
+      algo config set timeout 120
     """
 
 

@@ -18,7 +18,13 @@ from algo_core.settings.edit import editing, table_at
 
 @click.group()
 def plugins() -> None:
-    """Manage plugins: list, show, choose, disable and enable them."""
+    """Manage plugins: list, show, choose, disable and enable them.
+
+    \b
+    Examples:
+      algo plugins list
+      algo plugins show algo-data
+    """
 
 
 @plugins.command("list")

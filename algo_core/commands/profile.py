@@ -15,10 +15,19 @@ from algo_core.settings.edit import editing, set_top_level, table_at
 from algo_core.settings.legacy import legacy_profiles
 from algo_core.settings.profile import Profile
 
+DEFAULT = "default"
+"""The profile in use unless another is chosen: a plugin gives it where none of that name is configured."""
+
 
 @click.group()
 def profile() -> None:
-    """List, show, import and remove profiles; `algo auth --profile NAME` makes one."""
+    """List, show, import and remove profiles; `algo auth --profile NAME` makes one.
+
+    \b
+    Examples:
+      algo profile show
+      algo profile use work
+    """
 
 
 def _complete_name(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
@@ -40,14 +49,18 @@ def list_profiles(app: App) -> None:
         found = app.profiles.table(name)
         table, origin = found if found else ({}, "")
         rows.append({"name": name, "in_use": name == chosen, "address": table.get("address"), "origin": origin})
+    if DEFAULT not in app.profiles.names() and (preset := app.profiles.stand_in(DEFAULT)):
+        in_use = chosen == DEFAULT
+        rows.append({"name": DEFAULT, "in_use": in_use, "address": preset.address, "origin": preset.origin or ""})
     if app.output.is_json:
         app.output.json(rows)
-    elif rows:
+        return
+    if rows:
         app.output.table(
             ["", "Name", "Address", "From"],
             [["*" if r["in_use"] else "", r["name"], r["address"] or "(default)", r["origin"]] for r in rows],
         )
-    else:
+    if not app.profiles.names():
         app.output.info("There are no profiles yet; 'algo auth' makes one")
 
 
@@ -68,7 +81,7 @@ def show(app: App, name: str | None) -> None:
     if app.output.is_json:
         app.output.json(described)
     else:
-        app.output.table(["Member", "Value"], [[k, v] for k, v in described.items() if v is not None])
+        app.output.table(["Field", "Value"], [[k, v] for k, v in described.items() if v is not None])
 
 
 def _describe(found: Profile) -> dict[str, Any]:
@@ -94,8 +107,10 @@ def use(app: App, name: str) -> None:
     Example:
       algo profile use work
     """
-    if name not in app.profiles.names():
-        raise ConfigError(f"There is no profile {name!r}", f"Configure it with: algo auth --profile {name}")
+    if name not in app.profiles.names() and not app.profiles.stand_in(name):
+        close = get_close_matches(name, [*app.profiles.names(), DEFAULT], n=1)
+        hint = f"Did you mean: algo profile use {close[0]}? " if close else ""
+        raise ConfigError(f"There is no profile {name!r}", f"{hint}Configure it with: algo auth --profile {name}")
     if enforced := app.config.enforced("profile"):
         raise ConfigError(f"The profile cannot be chosen: {enforced.origin}")
     with editing(app.config.user_file) as document:
@@ -105,7 +120,7 @@ def use(app: App, name: str) -> None:
 
 @profile.command("import")
 @click.argument("names", nargs=-1)
-@click.option("--force", is_flag=True, help="Replace profiles of the same names.")
+@click.option("-f", "--force", is_flag=True, help="Replace profiles of the same names.")
 @pass_app
 def import_profiles(app: App, names: tuple[str, ...], force: bool) -> None:
     """Import profiles from the older command line.

@@ -39,7 +39,7 @@ def not_authenticated(message: str, profile: Profile | None) -> AuthError:
 def not_permitted(profile: Profile | None) -> str:
     """The hint for a caller without the necessary permission."""
     if profile and profile.credential is None:
-        return "Without a key you act as your own account; where a command has --sudo, as an administrator with that"
+        return "Without a key, commands act as your own account; with --sudo, where they have it, as an administrator"
     origin = profile.credential.origin if profile and profile.credential else ""
     whose = f" from {origin}" if origin else ""
     return f"The key{whose} does not permit that; use another profile with: --profile NAME"

@@ -24,6 +24,10 @@ human_option = click.option(
 """`-h` means human-readable, as in `ls` and `du`, not help."""
 
 
+yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")
+"""For commands that ask before they remove something, or install it."""
+
+
 def human(count: float) -> str:
     """A number of bytes in binary units, in at most 10 characters."""
     for unit in ("B", "KiB", "MiB", "GiB"):

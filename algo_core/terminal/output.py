@@ -143,7 +143,13 @@ class Outlet:
             from algo_core.terminal.binary import TerminalBytes
 
             plain = Outlet(self._name, self.given)
-            self._binary = TerminalBytes(plain.write, plain.flush)
+
+            def write(text: str) -> int:
+                if self.before_write:
+                    self.before_write(text)
+                return plain.write(text)
+
+            self._binary = TerminalBytes(write, plain.flush)
         return self._binary  # type: ignore[no-any-return]  # it is as much of one as anybody needs
 
 

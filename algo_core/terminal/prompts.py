@@ -24,7 +24,7 @@ class Prompter:
 
     def __init__(self, output: Output) -> None:
         self._output = output
-        self._hint = "Give the answers as options: --help"
+        self._hint = "Give the answers as options; --help lists them"
         self.is_terminal = sys.stdin is not None and sys.stdin.isatty()
         self._lines = lines_in_utf_8(sys.stdin.buffer) if sys.stdin is not None else iter(())
 

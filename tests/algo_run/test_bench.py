@@ -86,6 +86,12 @@ def test_a_person_measures_an_algorithm(algo_home: Home, tmp_path: Path) -> None
     assert (told["algorithm"], [found["calls"] for found in told["measurements"]]) == ("demo/Hello", [2])
 
 
+def test_few_calls_need_no_other_option(algo_home: Home) -> None:
+    found = algo_home.run("bench", "demo/Hello", "-d", "x", "--calls", "3", "--json")
+    assert [found.text.count(f'"concurrency": {callers},') for callers in (1, 3)] == [1, 1]
+    assert '"concurrency": 1,' in algo_home.run("bench", "demo/Hello", "-d", "x", "--calls", "1", "--json").text
+
+
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [
@@ -93,7 +99,7 @@ def test_a_person_measures_an_algorithm(algo_home: Home, tmp_path: Path) -> None
         (["demo/Hello"], ExitCode.USAGE, "input is missing"),
         (["demo/Hello", "-d", "x", "--concurrency", "1,x"], ExitCode.USAGE, "not a number from 1 to 80"),
         (["demo/Hello", "-d", "x", "--concurrency", "81"], ExitCode.USAGE, "not a number from 1 to 80"),
-        (["demo/Hello", "-d", "x", "--calls", "3"], ExitCode.USAGE, "Give more --calls"),
+        (["demo/Hello", "-d", "x", "--calls", "3", "--concurrency", "8"], ExitCode.USAGE, "Give more --calls"),
     ],
 )
 def test_what_cannot_be_measured_is_told(algo_home: Home, words: list[str], code: int, told: str) -> None:

@@ -122,6 +122,30 @@ def test_every_command_has_an_example_that_it_would_accept(path: tuple[str, ...]
     assert {" ".join(call): reason for call in calls if (reason := refused(root, call))} == {}
 
 
+def test_every_group_has_an_example_that_it_would_accept() -> None:
+    root = cli.build()
+    for path, ctx in contexts():
+        if isinstance(ctx.command, click.Group) and path not in {(), ("help",)}:
+            calls = list(calls_in(ctx.command.get_help(ctx)))
+            assert [call for call in calls if call[: len(path)] == list(path)], f"no example: {path}"
+            assert {" ".join(call): reason for call in calls if (reason := refused(root, call))} == {}
+
+
+SHORT = {"--yes": ["-y"], "--force": ["-f"], "--output": ["-o"], "--follow": ["-f"], "--recursive": ["-R", "-r"]}
+"""Options that have the same short forms in every command."""
+
+
+def test_short_options_mean_the_same_in_every_command() -> None:
+    found = {
+        (path, long): sorted(set(param.opts) - {long})
+        for path, command in COMMANDS.items()
+        for param in command.params
+        for long in SHORT.keys() & set(param.opts)
+    }
+    assert {long for _, long in found} == set(SHORT)
+    assert {key: short for key, short in found.items() if short != SHORT[key[1]]} == {}
+
+
 @pytest.mark.parametrize("line", ["ls --nothing", "config get", "local key new jane --expire", "local key list x"])
 def test_an_example_with_a_fault_is_told(line: str) -> None:
     assert refused(cli.build(), line.split())

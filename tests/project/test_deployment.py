@@ -19,6 +19,7 @@ import tomlkit
 import yaml
 from support.environments import ROOT
 
+from algo_core import App, cli
 from algo_core.testing import Home
 
 DEPLOY = ROOT / "deploy"
@@ -260,13 +261,13 @@ def test_steps_of_scaling_are_all_among_the_commands_that_are_checked() -> None:
 
 def parse(words: list[str]) -> None:
     """Check words as the command does, but for the files that they name."""
-    from algo_local.commands.local import local
-
     assert words[1] == "local"
-    command: click.Command = local
-    rest = words[2:]
+    command: click.Command = cli.build()
+    rest = words[1:]
     while isinstance(command, click.Group):
-        command = command.commands[rest.pop(0)]
+        _, found, rest = command.resolve_command(click.Context(command, obj=App()), rest)
+        assert found is not None
+        command = found
     _, left, _ = command.make_parser(click.Context(command)).parse_args(rest)
     assert left == [] or any(isinstance(each, click.Argument) for each in command.params), left
 

@@ -62,7 +62,8 @@ def test_two_distributions_share_a_group_that_neither_has(algo_home: Home, add) 
     assert "Say where this comes from." in algo_home.run("help", "acme", "deep", "er").text
     unknown = algo_home.run("acme", "c")
     assert unknown.code == ExitCode.USAGE
-    assert "No such command 'c'" in unknown.stderr
+    assert "There is no command 'acme c'" in unknown.stderr
+    assert "'algo acme --help' lists the commands" in unknown.stderr
 
 
 def test_a_group_of_another_plugin_and_of_the_core_are_extended(algo_home: Home, add) -> None:

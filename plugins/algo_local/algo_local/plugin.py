@@ -17,17 +17,45 @@ ADDRESS = "local:"
 
 ALGO_ADDRESSES = (ADDRESS,)
 
+_NESTED = {
+    "backup": ("backup:backup", "Back up the platform while it is used."),
+    "build": ("disk:build", "Remove builds of algorithms."),
+    "connector": ("connector:connector", "Connect the platform to object stores and other file systems."),
+    "data": ("disk:data", "List and remove the data that algorithms keep (data://.algo)."),
+    "dev": ("develop:dev", "Serve an algorithm's directory as it stands, until interrupted."),
+    "env": ("disk:environment", "List and remove the virtual environments of algorithms."),
+    "key": ("key:key", "Make, list and revoke API keys of the served platform."),
+    "migrate": ("migrate:migrate", "Move the platform to a directory or to servers."),
+    "prune": ("disk:prune", "Free disk space: remove what no published version needs."),
+    "publish": ("publish:publish", "Build the algorithm in DIRECTORY and publish it as a version."),
+    "reset": ("local:reset", "Delete all data, algorithms, accounts and keys."),
+    "restore": ("backup:restore", "Restore a backup into the platform's directory."),
+    "samples": ("samples:samples", "Publish the algorithms of the user's guide."),
+    "serve": ("local:serve", "Serve the platform over HTTP until interrupted."),
+    "shell": ("trial:shell", "Run COMMAND, or an interpreter, in an algorithm's environment."),
+    "status": ("local:status", "Show the state's directory, contents and disk usage."),
+    "stop": ("local:stop", "Stop the algorithms that are kept loaded between commands."),
+    "test": ("trial:test", "Run the tests and recorded cases of an algorithm."),
+    "top": ("top:top", "Show the queue, workers, rates and latencies by version."),
+}
+"""The commands below `algo local`: their modules and their help lines."""
+
 
 @hookimpl
 def algo_commands() -> list[Command]:
-    """`algo local`, and `algo algorithms test`."""
+    """`algo local` and the commands below it, and `algo algorithms test`."""
+    nested = [
+        Command(f"local {name}", f"algo_local.commands.{target}", help=line, group="Platform")
+        for name, (target, line) in _NESTED.items()
+    ]
     return [
         Command(
             "local",
-            "algo_local.commands.local:local",
+            "algo_local.commands.groups:local",
             help="Publish to, serve and maintain the platform on this machine.",
             group="Platform",
         ),
+        *nested,
         Command(
             "algorithms test",
             "algo_local.commands.version_cases:test_version",

@@ -47,6 +47,8 @@ def of_record(api: ApiClient) -> Iterator[None]:
                 from algo_core.suggestions import suggest
 
                 suggest(api, error)
+                if not error.hint and error.message.startswith("No request"):
+                    error.hint = "List calls with: algo requests list"
             raise
         raise PlatformError(f"{api.address} keeps no record of calls") from None
 

@@ -95,13 +95,33 @@ def test_profiles_are_listed_shown_used_and_removed(algo_home: Home) -> None:
     )
     assert algo_home.run("profile", "use", "a").code == ExitCode.OK
     listed = {row["name"]: row["in_use"] for row in algo_home.run("profile", "list", "--json").json}
-    assert listed == {"a": True, "b": False}
+    assert listed == {"a": True, "b": False, "default": False}
     shown = algo_home.run("profile", "show").text
     assert "https://a.example" in shown
     assert KEY not in shown
     assert algo_home.run("profile", "remove", "b").code == ExitCode.OK
     assert "# top" in algo_home.config_file.read_text()
-    assert [row["name"] for row in algo_home.run("profile", "list", "--json").json] == ["a"]
+    assert [row["name"] for row in algo_home.run("profile", "list", "--json").json] == ["a", "default"]
+
+
+def test_the_default_profile_of_a_plugin_is_listed_and_can_be_used_again(algo_home: Home) -> None:
+    assert [row["in_use"] for row in algo_home.run("profile", "list", "--json").json] == [True]
+    assert "There are no profiles yet" in algo_home.run("profile", "list").stderr
+    algo_home.write_config('[profiles.work]\naddress = "https://work.example"\n')
+    assert algo_home.run("profile", "use", "work").code == ExitCode.OK
+    assert algo_home.run("profile", "show", "--json").json["address"] == "https://work.example"
+    assert algo_home.run("profile", "use", "default").code == ExitCode.OK
+    assert algo_home.run("profile", "show", "--json").json["address"] == "local:"
+    listed = {row["name"]: row for row in algo_home.run("profile", "list", "--json").json}
+    assert listed["default"] == {
+        "name": "default",
+        "in_use": True,
+        "address": "local:",
+        "origin": "the embedded platform",
+    }
+    wrong = algo_home.run("profile", "use", "wrok")
+    assert wrong.code == ExitCode.CONFIGURATION
+    assert "Did you mean: algo profile use work?" in wrong.stderr
 
 
 def test_import_copies_and_never_changes_the_older_file(algo_home: Home) -> None:
@@ -129,7 +149,7 @@ def test_many_processes_edit_at_once_and_nothing_is_lost(algo_home: Home) -> Non
         for i in range(10)
     ]
     assert [process.wait(60) for process in running] == [0] * 10
-    assert [row["name"] for row in algo_home.run("profile", "list", "--json").json] == ["p10", "p11"]
+    assert [row["name"] for row in algo_home.run("profile", "list", "--json").json] == ["p10", "p11", "default"]
 
 
 PROFILES = '[profiles.default]\naddress = "http://localhost:9"\n[profiles.work]\naddress = "http://localhost:9"\n'

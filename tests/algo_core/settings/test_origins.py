@@ -83,7 +83,7 @@ def test_a_key_that_may_not_do_something_is_named(algo_home: Home, stub: StubPla
 def test_nobody_without_a_key_is_told_of_one(algo_home: Home) -> None:
     refused = algo_home.run("builds", "logs", "demo/Hello")
     assert refused.code == ExitCode.AUTHENTICATION
-    assert "hint: Without a key you act as your own account; where a command has --sudo" in refused.stderr
+    assert "hint: Without a key, commands act as your own account; with --sudo" in refused.stderr
 
 
 @pytest.fixture

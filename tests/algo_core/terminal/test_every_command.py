@@ -98,7 +98,7 @@ def leaves(command: click.Command, ctx: click.Context, path: tuple[str, ...] = (
     """Every command that is not a group, and how many arguments it needs."""
     if isinstance(command, click.Group):
         for name in sorted(command.list_commands(ctx)):
-            found = command.get_command(ctx, name)
+            _, found, _ = command.resolve_command(ctx, [name])  # imports those of other distributions, too
             assert found is not None
             yield from leaves(found, click.Context(found, ctx, name), (*path, name))
     else:

@@ -20,6 +20,11 @@ def acl() -> None:
     private   the owner, and algorithms that the owner calls
     my-algos  the owner's algorithms as well, whoever calls them (default)
     public    everybody
+
+    \b
+    Examples:
+      algo acl get .my/pictures
+      algo acl set public .my/pictures
     """
 
 

@@ -72,7 +72,7 @@ def environment(app: App, language: str) -> None:
 @click.command()
 @click.argument("wanted", metavar="LANG|ENV_SPEC_ID", shell_complete=_complete_language)
 @click.argument("destination", metavar="DEST", type=click.Path())
-@click.option("--force", is_flag=True, help="Replace existing files in DEST.")
+@click.option("-f", "--force", is_flag=True, help="Replace existing files in DEST.")
 @pass_app
 def template(app: App, wanted: str, destination: str, force: bool) -> None:
     """Download the template of a language or environment and unpack it into the directory DEST.

@@ -19,7 +19,7 @@ def told_regularly(
 
     Without `every`, `regularly` is told the newest line after each `seconds`.
     """
-    newest, began = "It begins", time.monotonic()
+    newest, began = "starting", time.monotonic()
     heard = threading.Event()
     ended = threading.Event()
 

@@ -24,6 +24,11 @@ def connector() -> None:
     """Connect the platform to object stores and other file systems.
 
     A connector is used by data URIs: s3+label://bucket/file, or s3://bucket/file for the default one.
+
+    \b
+    Examples:
+      algo local connector add s3+archive --options-stdin
+      algo local connector test s3+archive
     """
 
 

@@ -11,7 +11,7 @@ import click
 
 from algo_core import App, pass_app
 from algo_core.errors import AlgoError, UsageError
-from algo_core.terminal.options import Number
+from algo_core.terminal.options import Number, yes_option
 from algo_core.terminal.prompts import Prompter
 from algo_local.commands.naming import known_algorithm
 from algo_local.platform import Platform
@@ -120,7 +120,14 @@ def _entry(one: Removed) -> dict[str, str | int]:
 
 @click.group()
 def build() -> None:
-    """Remove builds of algorithms."""
+    """Remove builds of algorithms.
+
+    'algo builds list' lists them, 'algo local publish' makes them.
+
+    \b
+    Example:
+      algo local build remove me/Greeter 2f8a1c
+    """
 
 
 @build.command("remove")
@@ -146,7 +153,12 @@ def remove_build(app: App, algorithm: str, build: str) -> None:
 
 @click.group("env")
 def environment() -> None:
-    """List and remove the virtual environments of algorithms."""
+    """List and remove the virtual environments of algorithms.
+
+    \b
+    Example:
+      algo local env list
+    """
 
 
 @environment.command("list")
@@ -209,7 +221,13 @@ def remove_environment(app: App, environment: str) -> None:
 
 @click.group()
 def data() -> None:
-    """List and remove the data that algorithms keep (data://.algo)."""
+    """List and remove the data that algorithms keep (data://.algo).
+
+    \b
+    Examples:
+      algo local data list
+      algo local data remove me/Greeter
+    """
 
 
 @data.command("list")
@@ -236,7 +254,7 @@ def list_data(app: App) -> None:
 
 @data.command("remove")
 @click.argument("algorithm", metavar="OWNER/NAME", shell_complete=_offering(_algorithms))
-@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@yes_option
 @pass_app
 def remove_data(app: App, algorithm: str, yes: bool) -> None:
     """Remove the data that an algorithm keeps, of all its callers.

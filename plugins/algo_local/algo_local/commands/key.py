@@ -23,7 +23,15 @@ DAY = 24 * 3600.0
 
 @click.group()
 def key() -> None:
-    """Make, list and revoke API keys of the served platform."""
+    """Make, list and revoke API keys of the served platform.
+
+    This needs no key, but the platform's directory; with a key, the owner of an account uses 'algo keys'.
+
+    \b
+    Examples:
+      algo local key new jane
+      algo local key list
+    """
 
 
 @key.command("new")

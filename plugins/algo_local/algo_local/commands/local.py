@@ -1,4 +1,4 @@
-"""`algo local`: publish, serve, keys, status, stop, reset."""
+"""`algo local serve`, `status`, `stop` and `reset`."""
 
 from __future__ import annotations
 
@@ -14,40 +14,14 @@ import click
 
 from algo_core import App, pass_app
 from algo_core.errors import NotFoundError, UsageError
-from algo_core.terminal.options import Number
+from algo_core.terminal.options import Number, yes_option
 from algo_core.terminal.prompts import Prompter
-from algo_local.commands import develop, disk, trial
-from algo_local.commands.backup import backup, restore
-from algo_local.commands.connector import connector
-from algo_local.commands.key import key
-from algo_local.commands.migrate import migrate
-from algo_local.commands.publish import publish
-from algo_local.commands.samples import samples
-from algo_local.commands.top import top
+from algo_local.commands import disk
 from algo_local.paths import state_root
 from algo_local.platform import Platform
 from algo_local.state import State
 
 _LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1", re.IGNORECASE)
-
-
-@click.group()
-def local() -> None:
-    """Publish to, serve and maintain the platform on this machine.
-
-    Its state lies in one directory: 'algo local status' says where, ALGO_LOCAL_ROOT moves it.
-    """
-
-
-local.add_command(connector)
-local.add_command(key)
-local.add_command(publish)
-for command in (develop.dev, trial.test, trial.shell, samples):
-    local.add_command(command)
-for command in (top, backup, restore, migrate):
-    local.add_command(command)
-for command in (disk.prune, disk.build, disk.environment, disk.data):
-    local.add_command(command)
 
 
 def complete_executors(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
@@ -57,7 +31,7 @@ def complete_executors(ctx: click.Context, param: click.Parameter, incomplete: s
     return [name for name in names_of_executors(App.for_completion(ctx)) if name.startswith(incomplete)]
 
 
-@local.command()
+@click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Interface to listen on.")
 @click.option(
     "--port", type=Number(0, 65535), default=8080, show_default=True, help="Port to listen on; 0 chooses a free one."
@@ -203,7 +177,7 @@ def _check_sandbox(app: App, *, is_local: bool) -> None:
         app.output.warn(f"Algorithms run without a sandbox, since {found.reason}: {WITHOUT}")
 
 
-@local.command()
+@click.command()
 @click.option("--cluster", "of_cluster", is_flag=True, help="Show the cluster that runs algorithms instead.")
 @pass_app
 def status(app: App, of_cluster: bool) -> None:
@@ -253,7 +227,7 @@ def _show_keeper(app: App, keeper: dict[str, Any]) -> None:
         app.output.table(("Algorithm", "Build", "Process", "Calls", "Age", "Memory", "Kept for"), rows)
 
 
-@local.command()
+@click.command()
 @pass_app
 def stop(app: App) -> None:
     """Stop the algorithms that are kept loaded between commands.
@@ -279,8 +253,8 @@ def stop(app: App) -> None:
         app.output.print("No keeper is running")
 
 
-@local.command()
-@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@click.command()
+@yes_option
 @click.option(
     "--secrets",
     "only_secrets",

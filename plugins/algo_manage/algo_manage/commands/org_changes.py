@@ -10,6 +10,7 @@ import click
 
 from algo_core.context import App, pass_app
 from algo_core.errors import NotFoundError, UsageError
+from algo_core.terminal.options import yes_option
 from algo_manage import api
 from algo_manage.commands.orgs import close_name, organization_argument, suggesting
 from algo_manage.completion import complete_organization_type
@@ -121,7 +122,7 @@ def update_(app: App, /, org: str, **said: Any) -> None:
 
 @click.command("delete")
 @organization_argument
-@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@yes_option
 @pass_app
 def delete_(app: App, org: str, yes: bool) -> None:
     """Delete an organization with its algorithms, data and keys.

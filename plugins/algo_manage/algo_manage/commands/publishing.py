@@ -12,7 +12,7 @@ import click
 from algo_core.context import App, pass_app
 from algo_core.errors import AlgoError, NotFoundError, PermissionDenied, UsageError
 from algo_core.storage.uri import AlgorithmRef
-from algo_core.terminal.options import Number
+from algo_core.terminal.options import Number, yes_option
 from algo_manage import api
 from algo_manage.commands.algorithms import describe
 from algo_manage.commands.schedules import tell_of_dangling
@@ -123,7 +123,7 @@ def update_(app: App, /, algorithm: str, **said: Any) -> None:
 
 @click.command("delete")
 @algorithm_argument
-@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@yes_option
 @pass_app
 def delete_(app: App, algorithm: str, yes: bool) -> None:
     """Delete an algorithm with its sources, builds and data.
@@ -234,7 +234,7 @@ def publish_(
 @click.command("unpublish")
 @algorithm_argument
 @click.argument("version", metavar="VERSION", required=False, shell_complete=complete_version)
-@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@yes_option
 @pass_app
 def unpublish_(app: App, algorithm: str, version: str | None, yes: bool) -> None:
     """Withdraw a version. It can no longer be called, and its number is not reused.

@@ -149,4 +149,6 @@ def _print(app: App, shown: dict[str, Any]) -> None:
         output.line(f"  {line}")
     if not app.api.address.startswith("http"):
         output.print("")
-        output.line("curl and Python need 'algo local serve', and a key in ALGORITHMIA_API_KEY: 'algo local key new'")
+        output.line(
+            "curl and Python need 'algo local serve', and in ALGORITHMIA_API_KEY a key: 'algo local key new OWNER'"
+        )

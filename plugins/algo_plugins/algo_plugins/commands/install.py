@@ -11,6 +11,7 @@ import click
 
 from algo_core.context import App, pass_app
 from algo_core.errors import UsageError
+from algo_core.terminal.options import yes_option
 from algo_core.terminal.prompts import Prompter
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from algo_plugins.installer.preview import Preview
     from algo_plugins.installer.requirements_file import Contents
 
-yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")
 exit_code_option = click.option(
     "--exit-code",
     is_flag=True,

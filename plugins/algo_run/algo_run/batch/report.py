@@ -5,16 +5,17 @@ from __future__ import annotations
 import time
 from array import array
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from algo_core.terminal.progress import DrawnLine, Fact, making_room, terminal_columns
 from algo_run.batch.journal import MARKS, failed_request, marks_of
 
 if TYPE_CHECKING:
     from algo_core.terminal.output import Output
 
-REDRAW_SECONDS = 0.2
 LINE_SECONDS = 10.0
 """Seconds between progress reports without a terminal."""
 
@@ -52,6 +53,17 @@ class Latencies:
         return [ordered[max(0, -int(-share * len(ordered) // 1) - 1)] for share in shares]
 
 
+class _Line(DrawnLine):
+    """The progress of a batch on a terminal."""
+
+    def __init__(self, output: Output, facts: Callable[[float], list[Fact]]) -> None:
+        super().__init__(output.drawing, terminal_columns)
+        self._facts = facts
+
+    def content(self, now: float) -> tuple[str, list[Fact]]:
+        return "", self._facts(now)
+
+
 class Report:
     """Reports the progress of a batch, which `skipped` so many inputs because their rows are recorded.
 
@@ -81,7 +93,10 @@ class Report:
         self._total = max(0, total - skipped) if total is not None else None
         self._began = time.monotonic()
         self._shown = self._began
-        self._is_drawn = False
+        self._line = _Line(output, self._facts) if output.shows_progress else None
+        self._room = ExitStack()
+        if self._line:
+            self._room.enter_context(making_room(self._line, output.on_terminal))
         self.latencies = {name: Latencies() for name in titles}
         self.done = 0
         self.counts = Counter(counts)
@@ -95,30 +110,26 @@ class Report:
         for name, value in seconds.items():
             self.latencies[name].add(value)
         now = time.monotonic()
-        seconds_shown = now - self._shown
-        if seconds_shown > REDRAW_SECONDS and (seconds_shown > LINE_SECONDS or self._output.shows_progress):
+        if self._line:
+            with self._line.lock:
+                self._line.draw()
+        elif now - self._shown > LINE_SECONDS:
             self._shown = now
-            self._tell(now)
+            self._output.info(", ".join(fact.text for fact in self._facts(now)))
 
-    def _tell(self, now: float) -> None:
-        rate = self.done / (now - self._began)
-        text = f"{self.done:,} done" + (f" of {self._total:,}" if self._total else "")
-        text += f"{_listed(self.counts)}, {rate:,.1f}/s"
+    def _facts(self, now: float) -> list[Fact]:
+        rate = self.done / max(now - self._began, 1e-9)
+        facts = [Fact(0, f"{self.done:,} done" + (f" of {self._total:,}" if self._total else ""))]
+        if marks := _listed(self.counts).removeprefix(", "):
+            facts.append(Fact(2, marks))
+        facts.append(Fact(3, f"{rate:,.1f}/s"))
         if self._total and rate:
-            text += f", {_span(max(0, self._total - self.done) / rate)} left"
-        if self._output.shows_progress:
-            self._output.stderr.write(f"\r\x1b[K{text}")
-            self._output.stderr.flush()
-            self._is_drawn = True
-        else:
-            self._output.info(text)
+            facts.append(Fact(1, f"{_span(max(0, self._total - self.done) / rate)} left"))
+        return facts
 
     def clear(self) -> None:
-        """Erase the progress line."""
-        if self._is_drawn:
-            self._output.stderr.write("\r\x1b[K")
-            self._output.stderr.flush()
-            self._is_drawn = False
+        """Erase the progress line for good."""
+        self._room.close()
 
     def summary(self) -> None:
         """Print the summary."""

@@ -64,7 +64,6 @@ def carry_out(
         for row in rows:
             report.ended(row, work.seconds.pop(row["index"], none))
             if show:
-                report.clear()
                 show(row)
 
     pool: Pool[T] = Pool(work.perform, record, limits, journal.counts["failed"], work.lane)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -33,7 +32,8 @@ Each caller waits for its answer before it calls again. Before each
 measurement every caller makes a call that is not counted, since the first
 calls may have to start the algorithm."""
 
-REDRAW_SECONDS = 0.2
+CALLERS = (1, 8)
+"""The numbers of concurrent callers that are tried unless others are given."""
 
 
 class Concurrencies(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions of click only
@@ -59,9 +59,8 @@ class Concurrencies(click.ParamType):  # type: ignore[type-arg]  # generic in ne
 @click.option(
     "--concurrency",
     type=Concurrencies(),
-    default="1,8",
     metavar="N[,N...]",
-    help="Numbers of concurrent callers to try. Default: 1,8.",
+    help="Numbers of concurrent callers to try. Default: 1,8, or fewer if --calls is lower.",
 )
 @click.option("--timeout", type=Number(1, MAX_TIMEOUT), metavar="SECONDS", help="Time limit of each call in seconds.")
 @click.option(
@@ -75,7 +74,7 @@ def bench(
     /,
     algorithm: str,
     calls: int,
-    concurrency: tuple[int, ...],
+    concurrency: tuple[int, ...] | None,
     timeout: int | None,
     svg: str | None,
 ) -> None:
@@ -87,6 +86,7 @@ def bench(
     """
     from algo_run.measuring import measure
 
+    concurrency = concurrency or tuple(sorted({min(callers, calls) for callers in CALLERS}))
     if calls < max(concurrency):
         raise UsageError(
             f"{calls} calls cannot have {max(concurrency)} callers",
@@ -97,12 +97,11 @@ def bench(
     with opened(app, algorithm) if is_directory(algorithm) else published(app, algorithm) as target:
         call = Call(target.reference, payload, timeout)
         for at_once in concurrency:
-            progress = _Progress(app, at_once, calls)
-            try:
-                measure(lambda: perform(target.api, call), at_once, at_once, lambda ended: None)
-                found.append(measure(lambda: perform(target.api, call), calls, at_once, progress.show))
-            finally:
-                progress.clear()
+            measure(lambda: perform(target.api, call), at_once, at_once, lambda ended: None)
+            with app.output.progress(f"{at_once} at once", total=calls) as progress:
+                found.append(
+                    measure(lambda: perform(target.api, call), calls, at_once, lambda ended: progress.advance())
+                )
     _print(app, str(call.reference), found)
     if svg:
         _draw(svg, str(call.reference), found)
@@ -141,26 +140,3 @@ def _draw(path: str, name: str, found: list[Measurement]) -> None:
 
 def _time(seconds: float) -> str:
     return f"{seconds * 1000:.3g} ms" if seconds < 1 else f"{seconds:.3g} s"
-
-
-class _Progress:
-    """A line on the terminal that tells how far a measurement is."""
-
-    def __init__(self, app: App, concurrency: int, calls: int) -> None:
-        self._output = app.output
-        self._concurrency, self._calls = concurrency, calls
-        self._shown = 0.0
-
-    def show(self, ended: int) -> None:
-        """Draw it again, if it is time."""
-        now = time.monotonic()
-        if self._output.shows_progress and now - self._shown > REDRAW_SECONDS:
-            self._shown = now
-            self._output.stderr.write(f"\r\x1b[K{self._concurrency} at once: {ended:,} of {self._calls:,} calls")
-            self._output.stderr.flush()
-
-    def clear(self) -> None:
-        """Take it off."""
-        if self._shown:
-            self._output.stderr.write("\r\x1b[K")
-            self._output.stderr.flush()

@@ -15,6 +15,7 @@ from algo_run.call import MAX_TIMEOUT
 from algo_run.commands.batch_options import limits_of, pool_options
 from algo_run.completion import complete_algorithm, complete_recorded
 from algo_run.target import reference_of
+from algo_run.times import Time
 
 if TYPE_CHECKING:
     from algo_core.storage.uri import AlgorithmRef
@@ -49,7 +50,9 @@ an output differs or a call fails that had not."""
     shell_complete=complete_recorded,
     help="The recorded calls: those on the platform's record, or in FILE.",
 )
-@click.option("--since", metavar="TIME", help="Only calls made since TIME, such as 2026-01-31T12:00:00Z.")
+@click.option(
+    "--since", type=Time(ages=False), metavar="TIME", help="Only calls made since TIME, such as 2026-01-31T12:00:00Z."
+)
 @click.option("--limit", type=Number(1), metavar="N", help="Only the last N calls on record, or the first N of FILE.")
 @click.option("--recorded-version", metavar="VERSION", help="Only recorded calls of VERSION. Default: of any.")
 @click.option(

@@ -11,6 +11,7 @@ from algo_core.errors import UsageError
 from algo_core.terminal.options import Number
 from algo_run.completion import complete_algorithm, complete_request
 from algo_run.record import Entry, entries, of_record, path_of
+from algo_run.times import Time
 
 STATES = ("queued", "running", "done", "failed", "cancelled", "lost")
 
@@ -37,7 +38,12 @@ def requests() -> None:
     shell_complete=complete_algorithm,
     help="Only calls of this algorithm: your own, or everybody's if it is yours.",
 )
-@click.option("--since", metavar="TIME", help="Only calls made since TIME, such as 2026-01-31T12:00:00Z.")
+@click.option(
+    "--since",
+    type=Time(ages=True),
+    metavar="TIME",
+    help="Only calls made since TIME, such as 2026-01-31T12:00:00Z, 30m, 2h or 7d.",
+)
 @click.option("--account", metavar="NAME", help="Only calls of this organization; with --sudo, of any account.")
 @click.option("--limit", type=Number(1), default=50, show_default=True, metavar="N", help="List at most N calls.")
 @click.option("--sudo", is_flag=True, help="List the calls of all accounts (administrators only).")
