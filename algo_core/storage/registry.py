@@ -149,6 +149,23 @@ def open_store(plugins: Plugins, scheme: str, options: Mapping[str, Any]) -> Sto
     return storage
 
 
+def check_scheme(plugins: Plugins, scheme: str) -> None:
+    """See that a store of this scheme can be opened directly, without opening one.
+
+    Raises:
+        ConfigError: if no installed plugin opens it, with those that are installed in the hint.
+    """
+    if _claims(plugins, scheme):
+        return
+    try:
+        open_store(plugins, scheme, {})
+    except ConfigError as error:
+        schemes = {row[0] for record in plugins.allowed for row in record.connectors if row[4]} - {ANY_SCHEME}
+        if schemes:
+            error.hint = "\n".join(filter(None, [error.hint, f"Connectors: {', '.join(sorted(schemes))}"]))
+        raise
+
+
 def options_of(config: Config, connector: str) -> dict[str, Any]:
     """The members of `[connectors.CONNECTOR]`: the user's override the administrator's, enforced ones override both.
 

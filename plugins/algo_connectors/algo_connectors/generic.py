@@ -39,9 +39,10 @@ def open_protocol(options: ConnectorOptions) -> FileSystemStorage:
         known = ", ".join(sorted(fsspec.available_protocols()))
         raise ConfigError(f"fsspec has no file system for {options.scheme}://", f"fsspec knows: {known}") from None
     except ImportError as error:
+        package = error.name or getattr(error.__cause__, "name", None)  # fsspec raises one without a name
         raise ConfigError(
             f"{options.scheme}:// needs a package that is not installed: {error}",
-            f"Install it with: algo plugins install {error.name}" if error.name else None,
+            f"Install it with: algo plugins install {package}" if package else None,
         ) from error
     return FileSystemStorage(kind, options, root)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from algo_core.errors import AlgoError
@@ -11,9 +12,10 @@ from algo_core.files import status_of
 from algo_local.execution.workers.keeper import keeper_of
 from algo_local.metadata.opening import open_database
 from algo_local.metadata.store import Metadata
+from algo_local.metadata.write_stop import check_writable
 from algo_local.platform import OWN_PARTS, Platform
 from algo_local.records.limits import ROW_BYTES
-from algo_local.state import DATABASE, State, place
+from algo_local.state import DATABASE, KEY_FILE, State, place
 from algo_local.trees import disk_use, remove_tree
 
 if TYPE_CHECKING:
@@ -30,6 +32,9 @@ _KINDS = {
     "leftovers": ("incoming", "trash", "drafts"),
 }
 """The parts of the state by the words of `algo local status`."""
+
+RESETTING = "resetting"
+"""The file that is in the directory from the begin of a deletion to its end, since the database goes first."""
 
 _DATABASE_NAMES = (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm")
 
@@ -59,6 +64,14 @@ def describe(platform: Platform) -> dict[str, Any]:
     }
 
 
+def has_platform(root: Path) -> bool:
+    """Whether a directory is one of a platform, or what an interrupted deletion has left of it.
+
+    Others may have directories with names such as `data` as well.
+    """
+    return any(status_of(root / name) for name in (DATABASE, KEY_FILE, RESETTING))
+
+
 def delete_everything(state: State, tables: Iterable[str]) -> None:
     """Delete a platform's state: its objects, its tables (of these names) and its files, and nothing else.
 
@@ -71,19 +84,23 @@ def delete_everything(state: State, tables: Iterable[str]) -> None:
         keeper.stop()
     if state.metadata or state.objects:
         _delete_from_servers(state, tables)
-    if not root.exists():
+    if not has_platform(root):
         return
     # The database goes first: without it the rest is no platform any more, however far the deletion gets.
     try:
+        (root / RESETTING).touch(mode=0o600)
         for name in _DATABASE_NAMES:
             (root / name).unlink(missing_ok=True)
         for name in OWN_PARTS:
-            if status_of(root / name):
+            if (root / name).is_symlink():  # to another disk, perhaps one that others use as well
+                (root / name).unlink()
+            elif status_of(root / name):
                 remove_tree(root / name)
+        (root / RESETTING).unlink()
         if not any(root.iterdir()):
             root.rmdir()
     except OSError as error:
-        raise AlgoError(f"Cannot delete {error.filename}: {error.strerror}") from error
+        raise AlgoError(f"Cannot delete {error.filename or root}: {error.strerror or error}") from error
 
 
 def _delete_from_servers(state: State, tables: Iterable[str]) -> None:
@@ -104,11 +121,12 @@ def renew_key(state: State) -> None:
     """Have the key of secrets that is on this machine, or a new one, be the platform's from now on.
 
     Raises:
-        AlgoError: if the database cannot be changed, or the key not be used.
+        AlgoError: if the database cannot be changed, or the key not be used, or the platform has been moved elsewhere.
     """
     from algo_local.metadata.vault import Vault
 
     with contextlib.closing(open_database(state)) as database:
+        check_writable(database, str(state))
         Vault(state.root, database).renew()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import select
 import socket
@@ -178,6 +179,21 @@ class RayWorker:
     def end_input(self) -> None:
         """Nothing is to be asked of it: `stop` ends it."""
 
+    def await_loaded(self, deadline: float, on_output: Callable[[bytes], None] | None = None) -> None:
+        """Load the algorithm before the first call is handed over; what came of that, `call` tells.
+
+        Raises:
+            NotHandedOver: if the node was lost.
+        """
+        if self.is_loaded or not self._is_fit:
+            return
+        with contextlib.suppress(TimeoutError):
+            try:
+                self.is_loaded = bool(self._ask(Kind.ASK, b"", deadline, on_output or _unheard).head)
+            except _Lost as lost:
+                self._is_fit = False
+                raise NotHandedOver(str(lost)) from lost
+
     def load(self, deadline: float) -> Failure | None:
         """Load the algorithm ahead of the first call; why that was impossible."""
         try:
@@ -203,6 +219,10 @@ class RayWorker:
             pass
         finally:
             self._channel.close()
+
+
+def _unheard(data: bytes) -> None:
+    """Nobody listens to what loading prints."""
 
 
 class _Lost(Exception):

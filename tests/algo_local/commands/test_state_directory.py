@@ -9,8 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from algo_core.errors import ExitCode
+import pytest
+
+from algo_core.errors import AlgoError, ExitCode
 from algo_local.checks import check_state
+from algo_local.maintenance import delete_everything
+from algo_local.platform import OWN_PARTS
+from algo_local.state import State
 
 Algo = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -33,6 +38,42 @@ def test_reset_asks_and_deletes_nothing_that_is_not_the_platforms(run_algo: Algo
     run_algo("local", "reset", "--yes")
     assert not root.exists()
     assert run_algo("local", "reset", "--yes").returncode == ExitCode.NOT_FOUND
+
+
+def test_reset_leaves_directories_that_are_no_platforms(run_algo: Algo, root: Path) -> None:
+    """Names such as `data` and `sources` are common: ALGO_LOCAL_ROOT may have been set to the wrong directory."""
+    for name in OWN_PARTS:
+        (root / name).mkdir(parents=True)
+        (root / name / "mine").write_text("kept")
+    done = run_algo("local", "reset", "--yes")
+    assert (done.returncode, f"There is no platform in {root}" in done.stderr) == (ExitCode.NOT_FOUND, True)
+    delete_everything(State(root), [])
+    assert {path.parent.name for path in root.glob("*/mine")} == set(OWN_PARTS)
+
+
+def test_reset_removes_links_and_not_what_they_lead_to(run_algo: Algo, root: Path, tmp_path: Path) -> None:
+    run_algo("local", "status")
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk" / "file").write_text("kept")
+    for name, target in (("data", tmp_path / "disk"), ("packages", tmp_path / "gone"), ("trash", tmp_path / "disk")):
+        (root / name).rmdir() if (root / name).is_dir() else None
+        (root / name).symlink_to(target)
+    done = run_algo("local", "reset", "--yes")
+    assert (done.returncode, root.exists()) == (ExitCode.OK, False), done.stderr
+    assert (tmp_path / "disk" / "file").read_text() == "kept"
+
+
+def test_an_interrupted_reset_is_completed(run_algo: Algo, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_algo("local", "status")
+    (root / "secrets.key").unlink(missing_ok=True)
+    (root / "data").mkdir(exist_ok=True)
+    with monkeypatch.context() as patched, pytest.raises(AlgoError):
+        patched.setattr("algo_local.maintenance.remove_tree", lambda path: (root / "x" / path.name).touch())
+        delete_everything(State(root), [])
+    assert not (root / "platform.sqlite3").exists()
+    assert (root / "data").is_dir()
+    assert run_algo("local", "reset", "--yes").returncode == ExitCode.OK
+    assert not root.exists()
 
 
 def test_reset_at_a_terminal_takes_no_for_an_answer(root: Path, embedded: Any, run_algo: Algo) -> None:

@@ -44,6 +44,11 @@ class FarWorker:
             raise said
         return said
 
+    def await_loaded(self, deadline: float, on_output: Callable[[bytes], None] | None = None) -> None:
+        if self._said and self._said[0] is NEVER:
+            self._is_fit = False
+            raise self._said.pop(0)  # type: ignore[misc]
+
     def load(self, deadline: float) -> Failure | None:
         return None
 
@@ -170,7 +175,8 @@ def test_a_call_is_repeated_where_that_is_safe(
         if ended == "lost":
             assert outcome.failure
             assert "its node died" in outcome.failure.message
-        assert named == [f"far-{number}" for number in range(workers)]
+        loaded = [number for number in range(workers) if said[number] is not NEVER]
+        assert named == [f"far-{number}" for number in loaded], "it is told right before the algorithm gets the request"
     finally:
         pool.close()
 

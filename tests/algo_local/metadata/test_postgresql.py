@@ -461,8 +461,15 @@ def test_a_server_that_starts_is_unavailable_and_not_wrongly_named() -> None:
         for gap in (" ", "  "):
             error = psycopg.OperationalError(f'connection to server at "db" failed: FATAL:{gap}{said}')
             assert isinstance(connection_failure(error, url), StorageUnavailable), said
-    refused = psycopg.OperationalError('connection to server at "db" failed: FATAL:  password authentication failed')
-    assert isinstance(connection_failure(refused, url), ConfigError)
+    for said in (
+        'connection to server at "db" failed: FATAL:  password authentication failed',
+        'connection to server at "db", port 5432 failed: fe_sendauth: no password supplied',
+        'connection is bad: invalid port number: "99999"',
+        'connection is bad: invalid sslmode value: "no"',
+        'definition of service "algo" not found',
+        'root certificate file "/etc/ca.pem" does not exist',
+    ):
+        assert isinstance(connection_failure(psycopg.OperationalError(said), url), ConfigError), said
 
 
 def test_machines_that_start_at_once_migrate_once_and_wait_for_each_other(
@@ -587,26 +594,28 @@ def test_the_default_connector_is_found(database: PostgresqlDatabase, tmp_path: 
     assert Connectors(database, Vault(tmp_path, database)).find("jane", "s3").label == "b"
 
 
+@pytest.mark.parametrize("last", ["SELECT pg_backend_pid", "SET lock_timeout"])
 def test_a_connection_that_is_lost_while_the_pool_is_made_is_told_as_any_other(
-    url: str, monkeypatch: pytest.MonkeyPatch
+    url: str, monkeypatch: pytest.MonkeyPatch, last: str
 ) -> None:
-    connect = psycopg.connect
+    connect = connections.WatchedConnection.connect
 
     def lost(**parameters: Any) -> Any:
         connection = connect(**parameters)
         execute = connection.execute
 
-        def execute_once(*statement: Any) -> Any:
-            result = execute(*statement)
-            with socket.socket(fileno=os.dup(connection.fileno())) as way:
-                way.shutdown(socket.SHUT_RDWR)
+        def execute_last(statement: str, **options: Any) -> Any:
+            result = execute(statement, **options)  # type: ignore[arg-type]
+            if statement.startswith(last):
+                with socket.socket(fileno=os.dup(connection.fileno())) as way:
+                    way.shutdown(socket.SHUT_RDWR)
             return result
 
-        connection.execute = execute_once  # type: ignore[method-assign]
+        connection.execute = execute_last  # type: ignore[assignment,method-assign]
         return connection
 
     with monkeypatch.context() as patched:
-        patched.setattr(connections.psycopg, "connect", lost)
+        patched.setattr(connections.WatchedConnection, "connect", lost)
         with closing(PostgresqlDatabase(url)) as database:
             with pytest.raises(StorageUnavailable):
                 count(database)

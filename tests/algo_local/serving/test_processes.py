@@ -368,6 +368,78 @@ def test_other_commands_see_it(together: Several) -> None:
     assert json.loads(algo("local", "status", "--json").stdout)["account"] == "jane"
 
 
+# Rolling
+
+
+class Unpausing:
+    """A client that sends request after request; `is_kept` has it keep its connection as long as the server does."""
+
+    def __init__(self, several: Several, over: threading.Event, *, is_kept: bool) -> None:
+        self.answered = 0
+        self.failures: list[str] = []
+        self._several, self._over, self._is_kept = several, over, is_kept
+        self.thread = threading.Thread(target=self._run)
+        self.thread.start()
+
+    def _run(self) -> None:
+        client: Client | None = None
+        while not self._over.is_set():
+            try:
+                client = client or self._several.connect()
+                status, answer = client("POST", "algo/jane/Echo", self.answered)
+                if (status, answer.get("result")) != (200, self.answered):
+                    self.failures.append(f"{status} {answer}")
+                self.answered += 1
+            except (OSError, http.client.HTTPException) as error:
+                self.failures.append(repr(error))
+            if client and (not self._is_kept or client.connection.sock is None):
+                client.close()
+                client = None
+        if client:
+            client.close()
+
+
+def test_front_ends_are_replaced_one_by_one_and_no_request_fails(several: Several, tmp_path: Path) -> None:
+    path, over, (first, second) = tmp_path / "go", threading.Event(), several.front_ends
+    port = int(several.address.rpartition(":")[2])
+
+    def replaced(process: int) -> bool:
+        return process not in several.front_ends and len(several.front_ends) == 2
+
+    def go_on() -> None:
+        before = [client.answered for client in clients]
+        eventually(lambda: all(c.answered > n + 3 for c, n in zip(clients, before, strict=True)))
+
+    with several.clients(2) as held:  # one of each front end
+        for client in held:
+            client.send("POST", "algo/jane/Hold", str(path))
+        eventually(lambda: counted(path) == 2)
+        clients = [Unpausing(several, over, is_kept=number % 2 == 0) for number in range(6)]
+        try:
+            go_on()
+            for _ in range(2):
+                os.kill(first, signal.SIGTERM)
+            eventually(lambda: connections(first, port) == 1)
+            go_on()
+            assert first in several.front_ends, "its call is still under way"
+            path.touch()
+            assert [client.receive()[1].get("result") for client in held] == ["held"] * 2
+            for client in held:
+                client.close()
+            eventually(lambda: replaced(first))
+            go_on()
+            os.kill(second, signal.SIGTERM)
+            eventually(lambda: replaced(second))
+            go_on()
+        finally:
+            path.touch()
+            over.set()
+            for unpausing in clients:
+                unpausing.thread.join()
+    assert [client.failures for client in clients] == [[]] * 6
+    assert several.said().count("ended (exit code 0); it is started again") == 2
+
+
 # Deaths
 
 

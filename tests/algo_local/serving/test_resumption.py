@@ -39,7 +39,17 @@ def apply(input):
         file.write(f"{number} ")
     return number
 """
-LOAD = "import time\ntime.sleep(600)\ndef apply(input):\n    return input\n"
+LOAD = """
+import os, time
+with open("BASE/loading", "a") as file:
+    file.write("x")
+while os.path.exists("BASE/hold"):
+    time.sleep(0.01)
+def apply(path):
+    with open(path, "a") as file:
+        file.write("x")
+    return "once"
+"""
 COUNT = 8
 
 
@@ -62,7 +72,7 @@ def served_root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         for name, code in {"Hold": HOLD, "Note": NOTE, "Load": LOAD}.items():
             (base / name / "src").mkdir(parents=True)
             (base / name / "src" / "__init__.py").touch()
-            (base / name / "src" / f"{name}.py").write_text(code)
+            (base / name / "src" / f"{name}.py").write_text(code.replace("BASE", str(base)))
             platform.publish(base / name, "jane", name, "1.0.0", network_access="full")
         platform.close()
         Several.key = algo("local", "key", "new", "jane", "--admin").stdout.strip()
@@ -125,17 +135,33 @@ def test_what_no_worker_had_runs_once_in_order_on_the_next(
     assert held.read_text() == "x"
 
 
-def test_a_call_whose_worker_is_still_loading_waits_for_the_next_server(served_root: Path) -> None:
-    with contextlib.closing(Several()) as several:
+@pytest.mark.parametrize(
+    ("options", "number"),
+    [((), signal.SIGKILL), ((), signal.SIGTERM), (("--processes", "2"), 0)],
+    ids=["killed", "ended", "engine killed"],
+)
+def test_a_call_whose_worker_is_still_loading_runs_once_on_the_next_server(
+    served_root: Path, tmp_path: Path, options: tuple[str, ...], number: int
+) -> None:
+    loading, hold, ran = served_root / "loading", served_root / "hold", tmp_path / "ran"
+    loading.unlink(missing_ok=True)
+    hold.touch()
+    with contextlib.ExitStack() as stack:
+        several = stack.enter_context(contextlib.closing(Several(*options)))
         with several.clients(1) as (client,):
-            made = client("POST", "algo/jane/Load?output=void", 1)[1]["request_id"]
-            eventually(lambda: client("GET", f"requests/{made}")[1]["state"] == "running")
-        several.stop()
-    with contextlib.closing(open_platform(served_root / "root")) as platform:
-        found = platform.records.find(made)
-        assert found
-        assert (found.state, found.started_at, found.worker) == ("queued", None, "")
-        platform.records.cancel(made)
+            made = client("POST", "algo/jane/Load?output=void", str(ran))[1]["request_id"]
+            eventually(loading.exists)
+            assert client("GET", f"requests/{made}")[1]["state"] == "queued"
+        if number:
+            several.stop(number)
+        else:
+            several.crash(several.engine)
+        hold.unlink()
+        if number:
+            several = stack.enter_context(contextlib.closing(Several(*options)))
+        with several.clients(1) as (client,):
+            assert client("GET", f"requests/{made}/result?wait=60")[1].get("result") == "once"
+    assert ran.read_text() == "x"
 
 
 # What the record says

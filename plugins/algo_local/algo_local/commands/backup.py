@@ -17,6 +17,7 @@ from algo_core import App, pass_app
 from algo_core.errors import AlgoError, NotFoundError, UsageError
 from algo_core.files import replacing, status_of
 from algo_core.terminal.options import human
+from algo_local.commands.naming import filled
 from algo_local.platform import OWN_PARTS, Platform
 from algo_local.refusals import storage_error
 from algo_local.state import KEY_VARIABLE, State
@@ -32,7 +33,7 @@ STREAM = "-"
 
 
 @click.command()
-@click.argument("target", metavar="TARGET", type=click.Path())
+@click.argument("target", metavar="TARGET", type=click.Path(), callback=filled)
 @click.option(
     "--without-secrets",
     is_flag=True,
@@ -132,9 +133,14 @@ def _check_replaceable(place: Path, *, is_there: bool) -> None:
 
 
 @click.command()
-@click.argument("source", metavar="SOURCE", type=click.Path())
+@click.argument("source", metavar="SOURCE", type=click.Path(), callback=filled)
 @click.option("--replace", is_flag=True, help="Replace an existing platform and all its data.")
-@click.option("--digest", metavar="DIGEST", help="Restore only a backup with this digest, which 'backup' printed.")
+@click.option(
+    "--digest",
+    metavar="DIGEST",
+    callback=filled,
+    help="Restore only a backup with this digest, which 'backup' printed.",
+)
 @click.option("--dry-run", "-n", is_flag=True, help="Verify the whole backup; restore nothing.")
 @pass_app
 def restore(app: App, source: str, replace: bool, digest: str | None, dry_run: bool) -> None:

@@ -64,6 +64,7 @@ def add_connector(
         lines += [line for line in text_on_stdin().splitlines() if line.strip()]
     given = dict(_pair(line) for line in lines)
     platform = _platform()
+    platform.check_writable()
     made = platform.connectors.add(
         _account(platform, owner), name, given, path=path, writable=writable, default=default
     )
@@ -142,6 +143,7 @@ def remove_connector(app: App, name: str, owner: str | None) -> None:
       algo local connector remove s3+archive
     """
     platform = _platform()
+    platform.check_writable()
     removed = platform.connectors.remove(_account(platform, owner), name)
     app.output.info(f"Removed {removed.name}:// of {removed.owner}")
 

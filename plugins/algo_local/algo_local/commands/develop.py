@@ -51,6 +51,7 @@ def dev(app: App, directory: str, watch: bool, port: int) -> None:
     prepare_process()
     shown = Lines(app)
     platform = open_platform(State.of(), RenewingExecutor)
+    platform.check_writable()
     run = DirectoryRun(directory, report=app.output.log if app.verbose else None, on_output=shown.add)
     served = Development(platform, run._replace(on_delay=app.output.info), app.output.log)
     key, secret = _new_key(platform, served.names)

@@ -147,6 +147,7 @@ def remove_build(app: App, algorithm: str, build: str) -> None:
     from algo_local import removal
 
     with closing(Platform(State.of())) as platform:
+        platform.check_writable()
         commit = removal.remove_build(platform, known_algorithm(platform, algorithm), build)
     _tell(app, {"algorithm": algorithm, "commit": commit, "removed": True}, f"Removed the build {commit[:12]}")
 
@@ -211,6 +212,7 @@ def remove_environment(app: App, environment: str) -> None:
     from algo_local import removal
 
     with closing(Platform(State.of())) as platform:
+        platform.check_writable()
         found = removal.remove_environment(platform, environment)
     _tell(
         app,
@@ -266,6 +268,7 @@ def remove_data(app: App, algorithm: str, yes: bool) -> None:
     from algo_local import removal
 
     with closing(Platform(State.of())) as platform:
+        platform.check_writable()
         found = known_algorithm(platform, algorithm)
         name = f"{found.owner}/{found.name}"
         if not yes:

@@ -84,6 +84,7 @@ def new_key(
     if no_calls and algorithms:
         raise UsageError("--algorithm cannot be combined with --no-calls", "Leave one of them out")
     platform = Platform(State.of())
+    platform.check_writable()
     patterns = [known_pattern(platform, text, owner=owner, allow_missing=allow_missing) for text in algorithms]
     permissions = Permissions.of(
         {
@@ -142,7 +143,9 @@ def revoke_key(app: App, which: str) -> None:
     Example:
       algo local key revoke 17
     """
-    found = Platform(State.of()).keys.revoke(which)
+    platform = Platform(State.of())
+    platform.check_writable()
+    found = platform.keys.revoke(which)
     app.output.info(f"Revoked key {found.mask} of {found.owner}")
 
 

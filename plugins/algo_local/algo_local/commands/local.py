@@ -17,6 +17,7 @@ from algo_core.errors import NotFoundError, UsageError
 from algo_core.terminal.options import Number, yes_option
 from algo_core.terminal.prompts import Prompter
 from algo_local.commands import disk
+from algo_local.commands.naming import filled
 from algo_local.paths import state_root
 from algo_local.platform import Platform
 from algo_local.state import State
@@ -32,7 +33,7 @@ def complete_executors(ctx: click.Context, param: click.Parameter, incomplete: s
 
 
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="Interface to listen on.")
+@click.option("--host", default="127.0.0.1", show_default=True, callback=filled, help="Interface to listen on.")
 @click.option(
     "--port", type=Number(0, 65535), default=8080, show_default=True, help="Port to listen on; 0 chooses a free one."
 )
@@ -48,23 +49,27 @@ def complete_executors(ctx: click.Context, param: click.Parameter, incomplete: s
 @click.option(
     "--engine",
     metavar="NAME",
+    callback=filled,
     shell_complete=complete_executors,
     help="Run algorithms with the executor NAME of a plugin. Default: on this machine.",
 )
 @click.option(
     "--ray-address",
     metavar="HOST:PORT",
+    callback=filled,
     help="The Ray cluster that runs algorithms, with --engine ray. Default: the setting ray.address.",
 )
 @click.option(
     "--metadata",
     metavar="URL",
+    callback=filled,
     help="Keep accounts, algorithms and calls in the PostgreSQL database at URL, such as postgresql://USER@HOST/DATABASE."
     " Default: ALGO_LOCAL_METADATA, else a file.",
 )
 @click.option(
     "--objects",
     metavar="URL",
+    callback=filled,
     help="Keep the files of hosted data in the object store at URL, such as s3://BUCKET/PREFIX."
     " Default: ALGO_LOCAL_OBJECTS, else a directory.",
 )
@@ -121,6 +126,7 @@ def serve(
         os.environ["ALGO_RAY_ADDRESS"] = ray_address  # as for processes that this one starts
     if insecure_http:
         os.environ["ALGO_RAY_INSECURE"] = "1"
+    _check_settings()
     if engine is None:
         _check_sandbox(app, is_local=bool(_LOOPBACK.fullmatch(host)))
     from algo_local.execution.ahead import workers_kept_ready
@@ -166,12 +172,21 @@ def serve(
             )
 
 
-def _check_sandbox(app: App, *, is_local: bool) -> None:
-    """Refuse settings that mean nothing before anybody connects; warn of what others' algorithms could do."""
+def _check_settings() -> None:
+    """Refuse variables that mean nothing before anybody connects."""
     from algo_local.execution.limits import Limits
-    from algo_local.execution.workers.sandbox import WITHOUT, protection
+    from algo_local.execution.scaling import Scaling
+    from algo_local.serving.processes.heartbeat import hang_seconds
 
     Limits.of()
+    Scaling.of()
+    hang_seconds()
+
+
+def _check_sandbox(app: App, *, is_local: bool) -> None:
+    """Refuse a sandbox that cannot be had; warn of what others' algorithms could do."""
+    from algo_local.execution.workers.sandbox import WITHOUT, protection
+
     found = protection(state_root())
     if not found.sandbox and not is_local:
         app.output.warn(f"Algorithms run without a sandbox, since {found.reason}: {WITHOUT}")
@@ -273,7 +288,7 @@ def reset(app: App, yes: bool, only_secrets: bool) -> None:
       algo local reset --secrets
     """
     from algo_local.backups.tables import DERIVED, KEYS
-    from algo_local.maintenance import delete_everything, renew_key
+    from algo_local.maintenance import delete_everything, has_platform, renew_key
 
     state = State.of()
     if only_secrets:
@@ -286,8 +301,8 @@ def reset(app: App, yes: bool, only_secrets: bool) -> None:
         renew_key(state)
         app.output.info(f"Secrets in {state} are encrypted with another key from now on; set them again")
         return
-    if not (state.exists if state.metadata or state.objects else state.root.exists()):
-        raise NotFoundError(f"There is no platform in {state}")
+    if not (state.metadata or has_platform(state.root)):
+        raise NotFoundError(f"There is no platform in {state}", "Name its directory with ALGO_LOCAL_ROOT")
     lost = f"all data, algorithms and keys in {state}"
     _confirm(app, f"Delete {lost}?", f"This deletes {lost}", "algo local reset --yes", yes=yes)
     delete_everything(state, [*KEYS, *DERIVED])

@@ -12,13 +12,16 @@ import click
 from algo_core import App, pass_app
 from algo_core.errors import UsageError
 from algo_core.terminal.options import human
+from algo_local.commands.naming import filled
 from algo_local.commands.process_list import hide
 from algo_local.platform import Platform
 from algo_local.refusals import storage_error
-from algo_local.state import State
+from algo_local.state import State, place
 
 _PARTS = ("root", "metadata", "objects")
 _SEPARATOR = re.compile(rf",(?=(?:{'|'.join(_PARTS)})=|[a-z][a-z0-9+.-]*://)")
+_PART = re.compile(r"[a-z]*=")
+"""What begins like a part: a directory of such a name is written with ./ before it."""
 _URL = re.compile(r"([a-z][a-z0-9+.-]*)://")
 
 
@@ -26,7 +29,7 @@ def state_of(text: str) -> State:
     """The state that a text names: a directory, URLs, or parts with their names, with commas between.
 
     Raises:
-        UsageError: if it names a part twice, or none.
+        UsageError: if it names a part twice, an empty or an unknown one.
         ConfigError: if a URL names what cannot hold the state.
     """
     found: dict[str, str] = {}
@@ -36,9 +39,12 @@ def state_of(text: str) -> State:
             url = _URL.match(part)
             name = "root" if not url else "metadata" if url[1].startswith("postgres") else "objects"
             value = part
-        if name in found or not value:
+        fault = f"names {name} twice" if name in found else "" if value else f"has an empty {name}"
+        if name == "root" and (_PART.match(value) or value.startswith(",") or value.endswith(",")):
+            fault = f"has no part {place(value)!r}"
+        if fault:
             raise UsageError(
-                f"A state names {name} once", "Write a directory, or metadata=URL,objects=URL (and root=DIRECTORY)"
+                f"The state {fault}", "Write a directory, or metadata=URL,objects=URL (and root=DIRECTORY)"
             )
         found[name] = value
     default = State.of({**os.environ, "ALGO_LOCAL_METADATA": "", "ALGO_LOCAL_OBJECTS": ""})
@@ -47,8 +53,8 @@ def state_of(text: str) -> State:
 
 
 @click.command()
-@click.option("--from", "source", metavar="STATE", help="The state to move. Default: the one in use.")
-@click.option("--to", "target", metavar="STATE", help="The new place of the state.")
+@click.option("--from", "source", metavar="STATE", callback=filled, help="The state to move. Default: the one in use.")
+@click.option("--to", "target", metavar="STATE", callback=filled, help="The new place of the state.")
 @click.option("--reopen", is_flag=True, help="Make the old state writable again.")
 @pass_app
 def migrate(app: App, source: str | None, target: str | None, reopen: bool) -> None:

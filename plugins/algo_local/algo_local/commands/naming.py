@@ -1,14 +1,27 @@
-"""Algorithms of the platform in this directory, as people type them."""
+"""Algorithms and places as people type them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+import click
 
 from algo_core.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
     from algo_local.algorithms.registry import Algorithm
     from algo_local.platform import Platform
+
+
+def filled(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """The callback of options that must not be empty: a variable that a script forgot to set is not their default.
+
+    Raises:
+        click.BadParameter: if the value is empty.
+    """
+    if value is not None and not value.strip():
+        raise click.BadParameter("it is empty", ctx, parameter)
+    return value
 
 
 def known_algorithm(platform: Platform, text: str) -> Algorithm:

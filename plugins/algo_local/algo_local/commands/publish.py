@@ -72,6 +72,7 @@ def publish(
     wish = Wish(version, kind, public=public, network_access=network_access, python=wanted)
     platform = open_platform(State.of())
     try:
+        platform.check_writable()
         names = _names(platform, directory, algorithm)
         try_it = None if no_sample else sample_call(platform, directory, *names)
         with told_regularly(every, app.output.info) as report:

@@ -83,6 +83,7 @@ def samples(app: App, names: tuple[str, ...], directory: Path) -> None:
     published: list[tuple[_Sample, bool]] = []
     photograph: Path | None = None
     try:
+        platform.check_writable()
         for one in wanted:
             with told_regularly(every, app.output.info) as report:
                 version, is_new = _published(platform, one, report)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from algo_core.errors import AlreadyExists, NotFoundError, PlatformError, RequestRefused
+from algo_core.errors import AlreadyExists, ConfigError, NotFoundError, PlatformError, RequestRefused
 from algo_core.storage.contract import Storage
 from algo_core.storage.uri import HOSTED, LOCAL
 from algo_local.refusals import StorageUnavailable
@@ -83,10 +83,11 @@ class Connectors:
         """Add a connector; one without a label, or the first of its scheme, becomes the scheme's default.
 
         Raises:
-            RequestRefused: if the name is invalid.
+            RequestRefused: if the name is invalid, or nothing that is installed opens such a store.
             AlreadyExists: if the account has a connector of this name.
         """
         scheme, label = parse_name(name)
+        _check_installed(scheme)
         encrypted = self._encrypted(options)
         with self._database.write() as rows:
             others = _rows(rows, "owner = ? AND scheme = ?", owner, scheme)
@@ -224,6 +225,16 @@ def _rows(rows: Rows, condition: str, *values: str) -> list[AccountConnector]:
 def _connector(*row: Any) -> AccountConnector:
     *named, writable, is_default, created_at, options = row
     return AccountConnector(*named, bool(writable), bool(is_default), created_at, options)  # type: ignore[call-arg]  # the columns
+
+
+def _check_installed(scheme: str) -> None:
+    from algo_core.context import App
+    from algo_core.storage.registry import check_scheme
+
+    try:
+        check_scheme(App().plugins, scheme)
+    except ConfigError as error:
+        raise RequestRefused(error.message, error.hint) from error
 
 
 def _installed(scheme: str, options: Mapping[str, Any]) -> Storage:

@@ -137,7 +137,8 @@ class Executor(Protocol):
         """Call the algorithm with `payload`, and return the outcome after at most `timeout` seconds.
 
         The time includes waiting for a worker and loading. `on_start` is called with the worker's name when a worker
-        takes the call, `on_output` with printed output as it arrives. Errors of the algorithm, cancellation and the end
+        takes the call; if it `has_to_agree`, once that has loaded the algorithm, just before the call is handed over.
+        `on_output` is called with printed output as it arrives. Errors of the algorithm, cancellation and the end
         of the executor are returned as a `Failure`, not raised.
 
         Raises:

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from algo_local.algorithms.build import Build
 from algo_local.callers import CallContext
-from algo_local.execution.executor import Executor
+from algo_local.execution.executor import Executor, Notice
 from algo_local.execution.payload import Outcome
 from algo_local.execution.relay import wire
 from algo_local.execution.relay.marks import Marks
@@ -206,7 +206,7 @@ class EngineServer:
                     wire.decoded_payload(content_type, message.body),
                     timeout=timeout,
                     context=context,
-                    on_start=on_start,
+                    on_start=on_start if waits else Notice(on_start),
                     on_output=on_output if streams else None,
                 )
         except _Unwanted:

@@ -47,6 +47,13 @@ class Worker(Protocol):
             NotHandedOver: if the worker was lost before.
         """
 
+    def await_loaded(self, deadline: float, on_output: Callable[[bytes], None] | None = None) -> None:
+        """Load the algorithm before the first call is handed over; what came of that, `call` tells.
+
+        Raises:
+            NotHandedOver: if the worker was lost.
+        """
+
     def load(self, deadline: float) -> Failure | None:
         """Load the algorithm before the first call; returns the failure, if any."""
 

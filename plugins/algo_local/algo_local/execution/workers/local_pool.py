@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, cast
 
 from algo_local.algorithms.build import Build
 from algo_local.callers import CallContext
-from algo_local.execution.executor import Description, Endpoint
+from algo_local.execution.executor import Description, Endpoint, has_to_agree
 from algo_local.execution.payload import NOT_BEGUN, Failure, Outcome, Payload
 from algo_local.execution.protocol import encode_request
 from algo_local.execution.scaling import Scaling
@@ -92,6 +92,8 @@ class LocalPool(WorkerPool):
             outcome: Outcome | None = None
             try:
                 if on_start:
+                    if has_to_agree(on_start):  # it is on record as begun from the moment on at which it may have
+                        worker.await_loaded(deadline, on_output)
                     on_start(worker.name)
                 outcome = worker.call(request, deadline, on_output)
             except NotHandedOver as error:

@@ -18,6 +18,12 @@ _REFUSED = re.compile(
 )
 """The server was reached and refuses for a reason that time does not change: a password, a name, its rules."""
 
+_MISTAKEN = re.compile(
+    r"no password supplied|invalid port number|invalid \w+ value|definition of service"
+    r"|certificate file .* does not exist"
+)
+"""The driver did not get as far as the server's answer, for want of something that only the user can give."""
+
 _STANDBY = re.compile(r"session is read-only|server is in hot standby mode")
 """libpq found servers, but none as `target_session_attrs` of the URL wants it."""
 
@@ -74,6 +80,11 @@ def commit_unknown(url: str) -> ServerLost:
 def connection_failure(error: psycopg.Error, url: str) -> Exception:
     """What a connection that cannot be made amounts to."""
     text = _first_line(error)
+    if _MISTAKEN.search(text):
+        return ConfigError(
+            f"The database at {place(url)} cannot be connected with: {text}",
+            f"Correct {METADATA_VARIABLE} or --metadata; a password may come from PGPASSWORD or ~/.pgpass",
+        )
     if _REFUSED.search(text):
         return ConfigError(
             f"The database at {place(url)} refuses the connection: {text}",

@@ -167,6 +167,6 @@ class Acceptor:
         self.paused_until = until
 
     def _resume(self) -> None:
-        if self.paused_until is not None and not self._service.draining:
+        if self.paused_until is not None and not (self._service.draining or self._service.leaving):
             self.paused_until = None
             self.start()

@@ -55,13 +55,15 @@ class Service:
     """Called for each answered request."""
     draining: bool = False
     """Whether the server is about to stop."""
+    leaving: bool = False
+    """Whether the server ends when its connections have."""
     crowded: bool = False
     """Whether new connections wait for room."""
 
     @property
     def ends_connections(self) -> bool:
         """Whether each connection ends with its current request; its client is told so."""
-        return self.draining or self.crowded
+        return self.draining or self.leaving or self.crowded
 
 
 class Connection:

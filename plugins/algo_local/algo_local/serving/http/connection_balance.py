@@ -46,11 +46,17 @@ class Share:
         self._counts = counts
         self._number = number
         self._left_since: float | None = None
+        self._is_leaving = False
         self.note(0)
 
     def note(self, count: int) -> None:
         """Publish the number of this front end's connections."""
-        self._counts[self._number] = count
+        self._counts[self._number] = _GONE if self._is_leaving else count
+
+    def leave(self) -> None:
+        """Have the other front ends accept all connections from now on."""
+        self._is_leaving = True
+        self.note(0)
 
     def accepts(self) -> bool:
         """Whether this front end should accept the next connection."""

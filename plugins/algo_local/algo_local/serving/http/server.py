@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 LINGER_BYTES = 64 << 20
 """Bytes of an unwanted body that are read, so that a sending client can receive the response."""
 
+LEAVING_IDLE_SECONDS = 5.0
+"""Seconds that a server which leaves waits for the next request of a connection, to answer it with the notice of its
+end: a client whose connection just ends as it sends cannot know whether its request was received."""
+
 _CUT_SECONDS = 1.0  # for threads to notice that their connection was ended
 
 
@@ -103,6 +107,8 @@ class Server:
         self._checks: deque[threading.Event] = deque()
         self._ends: float | None = None
         self._is_cut = False
+        self._on_left: Callable[[], None] | None = None
+        self._has_left = False
         self._thread: threading.Thread | None = None
 
     def run(self) -> None:
@@ -119,6 +125,15 @@ class Server:
         self._wake()
         while thread and thread.is_alive() and not passed.wait(1.0):
             pass
+
+    def leave(self, on_end: Callable[[], None]) -> None:
+        """Accept no further connections; those that are open end with their next response, or when they are idle.
+
+        May be called in a handler of signals. `on_end` is called in the watching thread once none is left.
+        """
+        self._on_left = self._on_left or on_end
+        self._service.leaving = True
+        self._wake()
 
     def drain(self) -> None:
         """Accept no further requests; requests under way continue."""
@@ -143,6 +158,8 @@ class Server:
                 self._run_guarded(key.data)
             self._run_guarded(self._take_back)
             self._run_guarded(self._expire)
+            if self._service.leaving and not self._has_left:
+                self._run_guarded(self._continue_leaving)
         for connection in list(self._connections - self._busy):
             self.close(connection)
         self._selector.close()
@@ -283,6 +300,15 @@ class Server:
         self._acceptor.resume_if_room()
 
     # Ending connections
+
+    def _continue_leaving(self) -> None:
+        self._acceptor.close()
+        if self._share:
+            self._share.leave()
+        self._waiting.limit(State.IDLE, min(LEAVING_IDLE_SECONDS, self.limits.idle))
+        if not self._connections and self._on_left:
+            self._has_left = True
+            self._on_left()
 
     def _refuse(self, connection: Connection, error: BadRequest, state: State = State.LINGERING) -> None:
         self._send_last(connection, refusal(error, connection, self._service), state)

@@ -27,12 +27,16 @@ class WaitingConnections:
     """The connections in each state, the oldest first, with a time limit for each state."""
 
     def __init__(self, seconds: Mapping[State, float]) -> None:
-        self._seconds = seconds
+        self._seconds = dict(seconds)
         self._queues: dict[State, OrderedDict[Connection, float]] = {state: OrderedDict() for state in State}
 
     def add(self, connection: Connection, state: State) -> None:
         """Add a connection to a state."""
         self._queues[state][connection] = time.monotonic()
+
+    def limit(self, state: State, seconds: float) -> None:
+        """Change the time limit of a state, also of connections that are in it."""
+        self._seconds[state] = seconds
 
     def remove(self, connection: Connection) -> State | None:
         """Remove a connection; return its state."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -69,7 +70,9 @@ def run_front_end(
     on_answer: Callable[[LoggedRequest], None] | None,
     on_call: Callable[[Record], None] | None,
 ) -> None:
-    """Run a front end until the parent ends it. `make` returns a platform that uses the given executor.
+    """Run a front end until the parent ends it, or until its connections have ended after SIGTERM.
+
+    `make` returns a platform that uses the given executor.
 
     Raises:
         AlgoError: if the platform's state cannot be used.
@@ -103,6 +106,7 @@ def run_front_end(
         remote.check()
 
     control.check = check
+    signal.signal(signal.SIGTERM, lambda *_: server.leave(control.end))
     try:
         control.ready()
         for order in control.orders():
