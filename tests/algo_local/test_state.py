@@ -82,6 +82,7 @@ def test_commands_refuse_what_they_cannot_open(algo_home: Home) -> None:
         (["--objects", "nothing://k:hush@b"], ExitCode.CONFIGURATION),
         (["--objects", "memory://hush@b"], ExitCode.CONFIGURATION),
         (["--objects", "memory://b", "--processes", "2"], ExitCode.CONFIGURATION),
+        (["--objects", "http://127.0.0.1:1/bucket"], ExitCode.CONFIGURATION),
     ],
 )
 def test_a_server_that_cannot_hold_the_state_ends_the_start(option: list[str], code: int, algo_home: Home) -> None:

@@ -92,13 +92,15 @@ def delete_everything(state: State, tables: Iterable[str]) -> None:
         for name in _DATABASE_NAMES:
             (root / name).unlink(missing_ok=True)
         for name in OWN_PARTS:
-            if status_of(root / name):
+            if (root / name).is_symlink():  # to another disk, perhaps one that others use as well
+                (root / name).unlink()
+            elif status_of(root / name):
                 remove_tree(root / name)
         (root / RESETTING).unlink()
         if not any(root.iterdir()):
             root.rmdir()
     except OSError as error:
-        raise AlgoError(f"Cannot delete {error.filename}: {error.strerror}") from error
+        raise AlgoError(f"Cannot delete {error.filename or root}: {error.strerror or error}") from error
 
 
 def _delete_from_servers(state: State, tables: Iterable[str]) -> None:

@@ -51,6 +51,18 @@ def test_reset_leaves_directories_that_are_no_platforms(run_algo: Algo, root: Pa
     assert {path.parent.name for path in root.glob("*/mine")} == set(OWN_PARTS)
 
 
+def test_reset_removes_links_and_not_what_they_lead_to(run_algo: Algo, root: Path, tmp_path: Path) -> None:
+    run_algo("local", "status")
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk" / "file").write_text("kept")
+    for name, target in (("data", tmp_path / "disk"), ("packages", tmp_path / "gone"), ("trash", tmp_path / "disk")):
+        (root / name).rmdir() if (root / name).is_dir() else None
+        (root / name).symlink_to(target)
+    done = run_algo("local", "reset", "--yes")
+    assert (done.returncode, root.exists()) == (ExitCode.OK, False), done.stderr
+    assert (tmp_path / "disk" / "file").read_text() == "kept"
+
+
 def test_an_interrupted_reset_is_completed(run_algo: Algo, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run_algo("local", "status")
     (root / "secrets.key").unlink(missing_ok=True)

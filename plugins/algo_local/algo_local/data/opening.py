@@ -35,6 +35,9 @@ _UNSHARED = frozenset(
 )
 """Protocols of fsspec that have files in the memory or on the disk of one machine, or only show those of others."""
 
+_READ_ONLY = frozenset({"http", "https", "git", "github", "gist"})
+"""Protocols of fsspec that nothing can be stored by."""
+
 EXTRA = "algo-local[objects]"
 """What has to be installed for object stores."""
 
@@ -108,6 +111,12 @@ def _opened(uri: DataUri, options: dict[str, str]) -> Storage:
             f"{place(str(uri))} is not shared: each process sees only what it stored itself by {scheme}",
             "Name an object store, such as s3://BUCKET/PREFIX, or leave out --objects: then objects are files of the"
             " platform's directory",
+        )
+    if scheme in _READ_ONLY:
+        raise ConfigError(
+            f"Nothing can be stored at {place(str(uri))}",
+            "Name an object store, such as s3://BUCKET/PREFIX; one at an address of its own is"
+            f" s3://BUCKET/PREFIX?endpoint_url={scheme}://HOST:PORT",
         )
     if scheme == "s3" and not given.keys() - _DIRECT:
         given["timeout"] = TIMEOUT
