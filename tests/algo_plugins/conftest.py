@@ -18,7 +18,7 @@ from typing import Any
 import importlib_metadata
 import pytest
 from packaging.requirements import Requirement
-from support.environments import wheels_of
+from support.environments import ROOT, make_with_pip, wheels_of
 from support.shared import made_once, shared_directory
 
 from algo_core.errors import ExitCode
@@ -183,11 +183,13 @@ def house(base_house: Path, tmp_path: Path) -> House:
 
 @pytest.fixture(scope="session")
 def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with uv and pipx."""
+    """A directory with uv, that of algo-local, and pipx."""
 
     def install(place: Path) -> None:
-        subprocess.run([sys.executable, "-m", "venv", place], check=True)
-        subprocess.run([place / "bin" / "python", "-m", "pip", "install", "--quiet", "uv", "pipx"], check=True)
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", place], check=True)
+        pip = (sys.executable, "-m", "pip", "--python", place / "bin" / "python", "install", "--quiet", "--no-compile")
+        subprocess.run([*pip, "--constraint", ROOT / "constraints.txt", "pipx"], check=True)
+        (place / "bin" / "uv").symlink_to(Path(sys.executable).with_name("uv"))
 
     return made_once(shared_directory(tmp_path_factory) / "tools", install) / "bin"
 
@@ -277,6 +279,7 @@ def make_place(tmp_path: Path, house: House, tools: Path, caches: Path) -> Itera
             with_pip = ["pip"] if kind == "venv" else []
             run(uv, "pip", "install", "--python", place / "bin" / "python", *OWN, *with_pip)
         elif kind == "pipx":
+            made_once(caches / "pipx", make_with_pip)
             run(tools / "pipx", "install", "--backend", "pip", "--python", sys.executable, "algo-core")
             run(tools / "pipx", "inject", "algo-core", "algo-plugins")
             place = tmp_path / "pipx" / "venvs" / "algo-core"
@@ -295,7 +298,11 @@ def make_place(tmp_path: Path, house: House, tools: Path, caches: Path) -> Itera
 @pytest.fixture(scope="session")
 def caches(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What uv and pipx keep for the next environment: unpacked wheels, and the pip that pipx installs with."""
-    return tmp_path_factory.mktemp("caches")
+
+    def make(directory: Path) -> None:
+        directory.mkdir()
+
+    return made_once(shared_directory(tmp_path_factory) / "caches", make)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from acme_servers import Gateway
-from support.environments import ROOT, Environment
+from support.environments import ROOT, Environment, own_tests
 
 from algo_core.errors import ExitCode
 from algo_core.testing import Home
@@ -21,7 +21,7 @@ BUNDLE = ROOT / "examples" / "acme_bundle"
 
 def test_it_passes_its_own_tests(acme_environment: Environment, tmp_path: Path) -> None:
     environ = Home(tmp_path / "home").environ
-    words = ("pytest", "-q", "-p", "no:cacheprovider", "-c", BUNDLE / "pyproject.toml", BUNDLE / "tests")
+    words = (*own_tests(tmp_path), "-c", BUNDLE / "pyproject.toml", BUNDLE / "tests")
     done = acme_environment.run(*words, cwd=tmp_path, environ=environ)
     assert done.returncode == ExitCode.OK, done.stdout
 

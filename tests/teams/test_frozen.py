@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from support.environments import ROOT, wheels_of
+from support.environments import ROOT, own_tests, wheels_of
 
 from algo_core.testing import Home
 
@@ -33,7 +33,7 @@ def test_they_pass_their_own_tests(
         zipfile.ZipFile(wheel).extractall(installed)
     home = Home(tmp_path / "home")
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", FROZEN / projects[0] / "pyproject.toml",
+        [sys.executable, "-m", *own_tests(tmp_path), "-c", FROZEN / projects[0] / "pyproject.toml",
          *(FROZEN / project / "tests" for project in projects), *CHOSEN.get(projects[0], ())],
         cwd=tmp_path,
         env={**home.environ, "PYTHONPATH": str(installed), "ALGO_CACHE_DIR": str(tmp_path / "cache"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from support.environments import ROOT, Environment, wheels_of
+from support.environments import ROOT, Environment, own_tests, wheels_of
 
 from algo_core.testing import Home
 
@@ -14,7 +14,7 @@ def test_the_example_passes_its_own_tests(team_environment: Environment, tmp_pat
     (wheel,) = wheels.glob("*.whl")
     team_environment.install(str(wheel))
     home = Home(tmp_path / "home", program=team_environment.bin / "algo")
-    words = ("pytest", "-q", "-p", "no:cacheprovider", ROOT / "examples" / "algo_reports" / "tests")
+    words = (*own_tests(tmp_path), ROOT / "examples" / "algo_reports" / "tests")
     done = team_environment.run(
         *words, "-c", ROOT / "examples" / "algo_reports" / "pyproject.toml", cwd=tmp_path, environ=home.environ
     )

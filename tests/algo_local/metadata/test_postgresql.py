@@ -594,26 +594,28 @@ def test_the_default_connector_is_found(database: PostgresqlDatabase, tmp_path: 
     assert Connectors(database, Vault(tmp_path, database)).find("jane", "s3").label == "b"
 
 
+@pytest.mark.parametrize("last", ["SELECT pg_backend_pid", "SET lock_timeout"])
 def test_a_connection_that_is_lost_while_the_pool_is_made_is_told_as_any_other(
-    url: str, monkeypatch: pytest.MonkeyPatch
+    url: str, monkeypatch: pytest.MonkeyPatch, last: str
 ) -> None:
-    connect = psycopg.connect
+    connect = connections.WatchedConnection.connect
 
     def lost(**parameters: Any) -> Any:
         connection = connect(**parameters)
         execute = connection.execute
 
-        def execute_once(*statement: Any) -> Any:
-            result = execute(*statement)
-            with socket.socket(fileno=os.dup(connection.fileno())) as way:
-                way.shutdown(socket.SHUT_RDWR)
+        def execute_last(statement: str, **options: Any) -> Any:
+            result = execute(statement, **options)  # type: ignore[arg-type]
+            if statement.startswith(last):
+                with socket.socket(fileno=os.dup(connection.fileno())) as way:
+                    way.shutdown(socket.SHUT_RDWR)
             return result
 
-        connection.execute = execute_once  # type: ignore[method-assign]
+        connection.execute = execute_last  # type: ignore[assignment,method-assign]
         return connection
 
     with monkeypatch.context() as patched:
-        patched.setattr(connections.psycopg, "connect", lost)
+        patched.setattr(connections.WatchedConnection, "connect", lost)
         with closing(PostgresqlDatabase(url)) as database:
             with pytest.raises(StorageUnavailable):
                 count(database)

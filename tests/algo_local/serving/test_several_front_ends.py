@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +150,30 @@ def test_a_server_that_was_away_makes_nobody_dead(
                 ours.give_sign()
     finally:
         postgresql.start()
+    ours.give_sign()
+    assert ours.is_alive(theirs.name)
+
+
+def test_a_look_whose_transaction_fails_makes_nobody_dead(
+    machine: Callable[[str], SharedPresence], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, theirs = machine("a"), machine("b")
+    ours.hold()
+    theirs.hold()
+    ours.give_sign()
+    write = ours._database.write
+
+    @contextmanager
+    def failing(**options: bool) -> Iterator[Any]:
+        with write(**options) as rows:
+            yield rows
+            raise StorageUnavailable("The server is away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ours._database, "write", failing)
+        for _ in range(2 * MISSED):
+            with pytest.raises(StorageUnavailable):
+                ours.give_sign()
     ours.give_sign()
     assert ours.is_alive(theirs.name)
 

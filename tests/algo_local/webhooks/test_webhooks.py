@@ -19,6 +19,7 @@ from algo_local.opening import open_platform
 from algo_local.platform import Platform
 from algo_local.webhooks import deliverer, target
 from algo_local.webhooks.limits import sends_to_private_addresses
+from algo_local.webhooks.rows import claim
 from algo_local.webhooks.sending import signature
 
 ON_BOTH_DATABASES = True
@@ -139,6 +140,20 @@ def test_what_did_not_arrive_is_sent_by_the_next_platform(
     again.webhooks.start()
     assert settled(embedded, identifier)["attempts"] == 2
     again.close()
+
+
+def test_an_attempt_is_that_of_one_process_and_of_another_a_minute_after_its_death(
+    platform: Platform, embedded: Any, echo_name: str, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deliverer, "DELAYS", (3600.0,) * 7)
+    receiver.status = lambda: 503
+    identifier = call(embedded, echo_name, receiver.address)
+    wait_until(lambda: notification(embedded, identifier)["last_error"])
+    with platform.database.write() as rows:
+        now = platform.records.now()
+        rows.execute("UPDATE request_webhooks SET due_at = ?", (now,))
+        later = [claim(rows, now + seconds, deliverer.LEASE_SECONDS, 8) for seconds in (0, 0, 59, 61, 62)]
+        assert [[webhook.attempts for webhook in found] for found in later] == [[2], [], [], [3], []]
 
 
 def test_a_lost_call_is_told_as_lost(platform: Platform, embedded: Any, echo_name: str, receiver: Receiver) -> None:

@@ -25,6 +25,7 @@ from algo_local.metadata.postgresql.failures import (
     meaning,
     unavailable,
 )
+from algo_local.metadata.postgresql.poolers import check_sessions
 from algo_local.metadata.postgresql.statements import adapt
 from algo_local.metadata.postgresql.watched import WatchedConnection
 from algo_local.state import place
@@ -137,10 +138,16 @@ class Connections:
                 pass  # it has no place for another one, or refuses it: it is there
             return True
 
-        def connect() -> Connection:
+        def opened() -> Connection:
             connection = WatchedConnection.connect(**parameters, autocommit=True)
+            connection.is_there = is_there
+            return connection
+
+        def connect() -> Connection:
+            connection = opened()
             try:
-                connection.is_there = is_there
+                if not self._is_known:
+                    check_sessions(connection, opened, self._url)
                 adapt(connection)
                 connection.execute(_SETTINGS)
             except BaseException:

@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from algo_core.errors import ConfigError, PlatformError
 from algo_local.metadata.database import BUSY_SECONDS
 from algo_local.metadata.postgresql.failures import meaning
+from algo_local.metadata.postgresql.poolers import is_pooled
 from algo_local.state import place
 
 if TYPE_CHECKING:
@@ -82,10 +83,17 @@ def check_alone(connection: psycopg.Connection[Any], url: str) -> None:
         " AND backend_type = 'client backend' AND pid != pg_backend_pid()"
     )
     (others,) = connection.execute(query).fetchone() or (0,)
+    if is_pooled(connection):  # which keeps connections of clients that have gone
+        raise PlatformError(
+            f"Whether the platform at {place(url)} is in use cannot be seen through a connection pooler",
+            "Use the address of the server itself, once all front ends have ended and the pooler has closed its"
+            " connections with the database (PgBouncer: KILL in its console)",
+        )
     if others:
         raise PlatformError(
             f"The platform at {place(url)} is in use: its database has {others} other connections",
-            "End all of its front ends and commands, on all machines, then try again",
+            "End all of its front ends and commands, on all machines, and the connections that a pooler keeps, then try"
+            " again",
         )
 
 
