@@ -18,7 +18,7 @@ from support.stores import Store
 from algo_local.algorithms import builder as builder_module
 from algo_local.algorithms.build import Build, BuildError
 from algo_local.algorithms.builder import Builder
-from algo_local.algorithms.equipping import Equipment
+from algo_local.algorithms.environment_repair import Equipment
 from algo_local.data import shared_sources
 from algo_local.data.contract import put
 from algo_local.data.incoming import Incoming
@@ -30,7 +30,7 @@ from algo_local.pruning import Pruning
 from algo_local.refusals import StorageUnavailable
 from algo_local.state import State
 from algo_local.web.app import Application
-from algo_local.workers import review_and_prepare
+from algo_local.worker_updates import review_and_prepare
 
 CODE = "def apply(input: str) -> str:\n    return input.upper()\n"
 

@@ -158,6 +158,7 @@ WRITTEN_BY_US = {
     "plugins/algo_data/algo_data/reporting/failures.py": "the record of failures",
     "plugins/algo_data/algo_data/local/partial_file.py": "/proc",
     "plugins/algo_local/algo_local/testing.py": "what tests write",
+    "plugins/algo_local/algo_local/metadata/contract.py": "what tests write",
     "plugins/algo_local/algo_local/execution": "/proc, and what the platform sends to its processes",
     "plugins/algo_local/algo_local/algorithms/source_trees/published.py": "our own state",
     "plugins/algo_local/algo_local/algorithms/installation/installing.py": "requirements as they were written for the installer",

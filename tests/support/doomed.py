@@ -10,7 +10,7 @@ from pathlib import Path
 SERVER = """
 import gc, importlib, json, os, signal, sqlite3, sys
 sys.dont_write_bytecode = True  # modules that are imported later would be events of whichever run comes first
-for name in ("algo_core.main", "algo_core.cli", "algo_local.commands.publish", "algo_local.opening", "algo_local.samples",
+for name in ("algo_core.main", "algo_core.cli", "algo_local.commands.publish", "algo_local.opening", "algo_local.sample_runs",
              "algo_local.commands.local", "algo_local.serving.http.server", "algo_local.web.app",
              "algo_local.backups.backup", "algo_local.backups.restore"):
     importlib.import_module(name)

@@ -1,4 +1,4 @@
-"""Azure Blob Storage."""
+"""The storage for `azureblob://`: Azure Blob Storage."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Any other file system that fsspec knows: sftp, webdav, hdfs, smb, http, and those that other packages bring."""
+"""Any other file system of fsspec: sftp, webdav, hdfs, smb, http, and those of installed packages."""
 
 from __future__ import annotations
 

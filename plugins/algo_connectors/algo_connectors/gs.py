@@ -1,4 +1,4 @@
-"""Google Cloud Storage."""
+"""The storage for `gs://`: Google Cloud Storage."""
 
 from __future__ import annotations
 
@@ -294,7 +294,7 @@ class _Resumable(Upload):
 
 
 def _generation(condition: Condition | None) -> str | None:
-    """The generation that an object must have; that of one which is not there is 0."""
+    """The generation that an object must have; 0 if it must not exist."""
     return None if condition is None else condition.version or "0"
 
 

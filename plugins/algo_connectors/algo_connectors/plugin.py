@@ -1,4 +1,4 @@
-"""What this plugin adds to `algo`: stores that are reached from the machine on which they are opened."""
+"""The plugin's hooks: connectors for stores that this machine reaches directly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Amazon S3, and stores that speak its protocol."""
+"""The storage for `s3://`: Amazon S3 and compatible stores."""
 
 from __future__ import annotations
 

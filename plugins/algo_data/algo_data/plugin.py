@@ -1,4 +1,4 @@
-"""What this plugin adds to `algo`: the data commands, and the storages behind the URI schemes of the platform."""
+"""The plugin's hooks: data commands, and the storages of hosted data, connectors and local files."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ SHOWN = 5
 
 @dataclass(frozen=True)
 class Staging:
-    """Two directories on the file system of the destination: new files, and room for those that they replace."""
+    """Two temporary directories on the destination's file system: for new files, and for replaced ones."""
 
     new: Path
     replaced: Path

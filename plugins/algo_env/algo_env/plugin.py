@@ -1,4 +1,4 @@
-"""What this plugin adds to `algo`: `languages`, `environment` and `template`."""
+"""The plugin's hooks: the commands `languages`, `environment` and `template`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What mends the failures of algorithms that Python, Node.js, R and the platform report in their own words."""
+"""Hints for failures of algorithms, found in the error messages of Python, Node.js, R and the platform."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`TEST_CASES.json`: inputs of an algorithm and what is expected of the results, as the platform's CI action has it."""
+"""`TEST_CASES.json`: inputs of an algorithm and expected results, in the format of the platform's CI action."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `algo local status` reports and `algo local reset` does."""
+"""The work of `algo local status` (contents and disk usage) and `algo local reset` (deletion)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Valid names of accounts, collections, algorithms and files, and what a key looks like (API sections 4.5, 6.3, 7)."""
+"""Valid names of accounts, collections, algorithms and files, and the form of keys (API sections 4.5, 6.3, 7)."""
 
 from __future__ import annotations
 

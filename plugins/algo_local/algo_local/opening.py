@@ -1,4 +1,4 @@
-"""Opens a platform together with the callback endpoint of its algorithms."""
+"""Opens a platform together with the callback endpoint of its algorithms; commands and servers call this."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from algo_local.algorithms.builds import Builds
     from algo_local.algorithms.compilation import Compiler
     from algo_local.algorithms.directory_publication import TryIt, Wish
-    from algo_local.algorithms.equipping import Equipment
+    from algo_local.algorithms.environment_repair import Equipment
     from algo_local.algorithms.pending_builds import PendingBuilds
     from algo_local.algorithms.registry import Algorithm, Registry, Version
     from algo_local.algorithms.repositories import Repositories
@@ -130,7 +130,7 @@ class Platform:
         self.lock = threading.RLock()
         self._background: list[threading.Thread] = []
         self.changed = threading.Event()
-        """Set when something was changed that workers are to follow; see `workers.py`."""
+        """Set after a change of versions or settings that concerns workers; see `worker_updates.py`."""
         self._shares_builds = False
         self.forwarding: Forwarding | None = None
         """What has another process answer the requests whose effect is to outlive this one."""
@@ -292,7 +292,7 @@ class Platform:
     @_Part
     def equipment(self) -> Equipment:
         """The environments of builds."""
-        from algo_local.algorithms.equipping import Equipment
+        from algo_local.algorithms.environment_repair import Equipment
 
         is_alone = not (self.state.objects or self.state.metadata)
         return Equipment(self.database, lambda: self.builder, self.root, is_alone=is_alone)

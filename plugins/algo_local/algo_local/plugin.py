@@ -1,4 +1,4 @@
-"""What this plugin adds to `algo`."""
+"""The plugin's hooks: commands of `algo local`, the transport for `local:` addresses, settings and checks."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def algo_directory(run: DirectoryRun) -> Transport:
     """The algorithm in a directory, run by the embedded platform as it stands."""
     from algo_local.opening import platform_at
     from algo_local.state import State
-    from algo_local.web.directory import DirectoryTransport
+    from algo_local.web.directory_calls import DirectoryTransport
 
     return DirectoryTransport(platform_at(State.of()), run)
 

@@ -1,4 +1,5 @@
-"""Gives back disk: removes builds that no version names, environments that no build uses, and leftovers.
+"""Frees disk space (`algo local prune`): removes builds that no version names, environments that no build uses, and
+leftovers.
 
 Nothing that is in use is removed: workers hold the trees of their builds (`trees.in_use`), and builds keep
 `Builder.building` until they are recorded. Trees are moved to the platform's trash first, so that no half of one is

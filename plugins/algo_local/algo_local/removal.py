@@ -1,4 +1,4 @@
-"""Lists and removes builds, environments and algorithms' data one by one, never what is in use."""
+"""Lists and removes single builds, environments and data of algorithms, unless they are in use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A platform's directory gets other content: all of it, or none, wherever this is interrupted.
+"""Replaces the content of a platform's directory atomically, even if it is interrupted (`algo local restore
+--replace`).
 
 The new content is completed in `restoring/new` of the directory. Then the old parts go to `restoring/old`, and the new
 ones take their place; a marker says so meanwhile, and whoever opens the platform next completes what was interrupted.

@@ -1,4 +1,4 @@
-"""Where the state of a platform is: a directory, and optionally a database server and an object store."""
+"""The location of a platform's state: a directory, and optionally a database server and an object store."""
 
 from __future__ import annotations
 

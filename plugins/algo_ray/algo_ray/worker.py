@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from algo_core.errors import AlgoError
 from algo_local.algorithms.build import BuildError
 from algo_local.algorithms.configuration import read_configuration
-from algo_local.algorithms.placement import taken
+from algo_local.algorithms.worker_resources import taken
 from algo_local.execution.payload import Failure, Outcome
 from algo_local.execution.protocol import CANNOT_RUN
 from algo_local.execution.relay.wire import Gone, Kind, Message, decoded_outcome

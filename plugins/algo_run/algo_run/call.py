@@ -143,7 +143,7 @@ def approximated(content: bytes) -> Any:
     """The parsed value of a response; integers that are too long for Python become floats.
 
     Raises:
-        ValueError: if it is no JSON.
+        ValueError: if it is not JSON.
         RecursionError: if it is nested too deeply.
     """
     return _decode(content.decode(json.detect_encoding(content), "surrogatepass"))

@@ -16,7 +16,7 @@ SHARES = (0.5, 0.9, 0.95, 0.99)
 
 
 class Measurement(NamedTuple):
-    """Calls at one concurrency: `latencies` in seconds, sorted, of those that went well; `failures` by message."""
+    """A measurement at one concurrency: sorted latencies of successful calls in seconds, and failures by message."""
 
     concurrency: int
     seconds: float

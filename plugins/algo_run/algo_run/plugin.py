@@ -1,4 +1,4 @@
-"""What this plugin adds to `algo`: calls, and the record that a platform keeps of them."""
+"""The plugin's hooks: commands that call algorithms, and commands about recorded calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The record that a platform keeps of calls, as an extension of the API: `/v1/requests`."""
+"""Client of the record of calls, an extension of the API: `/v1/requests`."""
 
 from __future__ import annotations
 

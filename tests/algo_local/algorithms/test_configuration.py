@@ -15,7 +15,7 @@ from algo_local.algorithms.builder import Builder
 from algo_local.algorithms.configuration import identity, read_configuration
 from algo_local.algorithms.installation.environments import _identity, requirements_of
 from algo_local.algorithms.languages.interpreters import ours
-from algo_local.web.directory import algorithm_directory
+from algo_local.web.directory_calls import algorithm_directory
 
 PLAIN = "def apply(input):\n    return input\n"
 

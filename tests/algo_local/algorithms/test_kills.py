@@ -33,7 +33,7 @@ from algo_local.execution.payload import Payload
 from algo_local.opening import open_platform
 from algo_local.platform import Platform
 from algo_local.pruning import Pruning
-from algo_local.samples import call
+from algo_local.sample_runs import call
 
 ONLY_ON_SQLITE = True
 

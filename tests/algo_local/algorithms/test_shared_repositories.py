@@ -128,7 +128,7 @@ def test_who_is_always_overtaken_is_told(
     commit(one, shared_algorithm, "first")
     monkeypatch.setattr(repositories_module, "_TRIES", 3)
     monkeypatch.setattr(SharedRepositories, "replace", lambda *given: False)
-    with pytest.raises(StorageUnavailable, match="alice/New all the time"):
+    with pytest.raises(StorageUnavailable, match="alice/New is being changed by other processes"):
         commit(one, shared_algorithm, "second")
     monkeypatch.undo()
     assert messages(one, shared_algorithm) == ["Initial commit", "first"]

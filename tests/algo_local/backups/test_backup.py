@@ -17,7 +17,8 @@ from algo_local.algorithms.registry import Version
 from algo_local.backups import sorting
 from algo_local.backups.archive import DirectoryStore, TarSink, compressing
 from algo_local.backups.backup import Backup
-from algo_local.backups.restore import Contents, Restoration, check
+from algo_local.backups.contents import Contents
+from algo_local.backups.restore import Restoration, check
 from algo_local.backups.tables import DERIVED, KEYS
 from algo_local.callers import Caller
 from algo_local.execution.payload import Payload
@@ -25,7 +26,7 @@ from algo_local.metadata.sqlite import SCHEMA_VERSION, SqliteDatabase
 from algo_local.metadata.store import EVERYBODY
 from algo_local.opening import open_platform
 from algo_local.platform import Platform
-from algo_local.samples import call
+from algo_local.sample_runs import call
 from algo_local.state import State
 from algo_local.trees import remove_tree
 

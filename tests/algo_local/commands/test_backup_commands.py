@@ -46,7 +46,7 @@ def test_through_a_pipe(used: Home) -> None:
     assert used.run("cat", "data://.my/c/f", environ=elsewhere(used, "p")).text == "content"
     result = used.run("local", "restore", "-", input=stream[:-5000], environ=elsewhere(used, "q"))
     assert result.code == ExitCode.FAILURE
-    assert "not whole" in result.stderr
+    assert "incomplete" in result.stderr
     assert not (used.root / "q").exists()
 
 
@@ -66,15 +66,15 @@ def test_what_is_refused(used: Home) -> None:
     (used.root / "file").write_text("mine")
     (used.root / "b").mkdir()
     for words, code, told in (
-        (("backup", "mine.tar"), ExitCode.USAGE, "no backup"),
-        (("backup", "full"), ExitCode.USAGE, "other files"),
+        (("backup", "mine.tar"), ExitCode.USAGE, "not a backup"),
+        (("backup", "full"), ExitCode.USAGE, "do not belong"),
         (("backup", "file"), ExitCode.USAGE, "is a file"),
         (("backup", used.root / "local" / "data" / "b"), ExitCode.USAGE, "inside the platform"),
         (("backup", "-", "--json"), ExitCode.USAGE, "--json"),
         (("backup", "file/b.tar"), ExitCode.PLATFORM, "could not be written"),
         (("restore", "nowhere"), ExitCode.NOT_FOUND, "does not exist"),
         (("restore", "b", "--replace"), ExitCode.FAILURE, "no manifest"),
-        (("restore", "file", "--replace"), ExitCode.FAILURE, "not whole"),
+        (("restore", "file", "--replace"), ExitCode.FAILURE, "incomplete"),
         (("restore", "mine.tar"), ExitCode.FAILURE, "already"),
     ):
         result = used.run("local", *words)

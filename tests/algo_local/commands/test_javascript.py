@@ -66,4 +66,4 @@ def test_without_node_it_is_neither_listed_nor_offered(algo_home: Home, tmp_path
     done = algo_home.run("template", "javascript", tmp_path / "greet", environ=off)
     assert (done.code, "has no language 'javascript'" in done.stderr) == (ExitCode.NOT_FOUND, True)
     wrong = algo_home.run("languages", environ={"ALGO_LOCAL_NODE": "/no/such/node"})
-    assert (wrong.code, "ALGO_LOCAL_NODE names no Node.js" in wrong.stderr) == (ExitCode.CONFIGURATION, True)
+    assert (wrong.code, "ALGO_LOCAL_NODE is not the path of Node.js" in wrong.stderr) == (ExitCode.CONFIGURATION, True)

@@ -12,7 +12,7 @@ from algo_core.errors import AlgorithmFailed, AlreadyExists, ExitCode, UsageErro
 from algo_core.testing import Home
 from algo_local.algorithms.directory_publication import Wish
 from algo_local.platform import Platform
-from algo_local.samples import payload_of, sample_call
+from algo_local.sample_runs import payload_of, sample_call
 
 ECHO = "def apply(input):\n    return input\n"
 FAILS = "def apply(input):\n    print('called')\n    raise ValueError(input)\n"

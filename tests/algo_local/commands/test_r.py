@@ -64,4 +64,4 @@ def test_without_r_it_is_neither_listed_nor_offered(algo_home: Home, tmp_path: P
     done = algo_home.run("template", "r", tmp_path / "greet", environ=off)
     assert (done.code, "has no language 'r'" in done.stderr) == (ExitCode.NOT_FOUND, True)
     wrong = algo_home.run("languages", environ={"ALGO_LOCAL_R": "/no/such/Rscript"})
-    assert (wrong.code, "ALGO_LOCAL_R names no R" in wrong.stderr) == (ExitCode.CONFIGURATION, True)
+    assert (wrong.code, "ALGO_LOCAL_R is not the path of R" in wrong.stderr) == (ExitCode.CONFIGURATION, True)

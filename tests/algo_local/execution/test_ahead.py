@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from algo_core.errors import PlatformError
-from algo_local.execution.ahead import workers_kept_ready
+from algo_local.execution.ready_workers import workers_kept_ready
 
 
 def test_failures_are_left_to_the_next_call_and_unexpected_ones_are_told() -> None:

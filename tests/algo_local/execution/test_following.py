@@ -23,7 +23,7 @@ from algo_local.opening import open_platform
 from algo_local.platform import Platform
 from algo_local.retirement import delete_algorithm
 from algo_local.web.app import Application
-from algo_local.workers import review, review_and_prepare
+from algo_local.worker_updates import review, review_and_prepare
 
 CODE = """
 import os, time

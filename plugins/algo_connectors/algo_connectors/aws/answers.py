@@ -1,4 +1,4 @@
-"""Answers of S3: headers of objects, contents, and documents in XML."""
+"""Parses responses of S3: headers of objects, and XML documents."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def error_in(response: Response) -> dict[str, str]:
 
 
 def object_of(response: Response, size: int | None = None) -> Object:
-    """The object that headers describe; `size` is its size where their length is that of a part."""
+    """The object described by headers; `size` is its size if Content-Length is that of a range."""
     modified = response.headers.get("Last-Modified")
     if size is None:
         size = int(response.headers.get("Content-Length", "0"))

@@ -1,4 +1,4 @@
-"""Whether a store compares the conditions of writes: many that speak the protocol of S3 ignore the headers."""
+"""Tests whether a store honours conditional writes: many S3-compatible stores ignore the headers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signed requests to S3: where they go, and what is done when the store names the reason of a refusal."""
+"""Sends signed requests to S3; corrects region and clock if the store refuses a request for them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _HOST_NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 
 
 class Target(NamedTuple):
-    """Where a store is reached: an address, or that of AWS if it is empty, and a region."""
+    """The endpoint of a store: an address, empty for AWS, and a region."""
 
     endpoint: str
     region: str
@@ -69,7 +69,7 @@ class SignedRequests:
 
     @property
     def is_aws(self) -> bool:
-        """Whether it is that of AWS itself."""
+        """Whether the endpoint is AWS itself."""
         host = urlsplit(self._target.endpoint).hostname or ""
         return not self._target.endpoint or host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
 
@@ -113,7 +113,7 @@ class SignedRequests:
                 mends.remove(mend)
 
     def _reason(self, method: str, bucket: str, key: str, response: Response, keys: Keys | None) -> Mapping[str, str]:
-        """The members of an error; that of a HEAD has no body, so that only a GET tells why it was refused."""
+        """The members of an error; a refused HEAD has no body, so that a GET finds the reason."""
         if method != "HEAD":
             return error_in(response)
         if response.status not in _UNEXPLAINED:

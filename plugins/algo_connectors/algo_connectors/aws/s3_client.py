@@ -1,4 +1,4 @@
-"""The requests that the storage for `s3://` needs, whoever sends them."""
+"""The interface of S3 clients for the storage of `s3://`: `direct_client.py` and `s3fs_client.py` implement it."""
 
 from __future__ import annotations
 

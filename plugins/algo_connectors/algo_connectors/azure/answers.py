@@ -1,4 +1,4 @@
-"""Answers of Azure Blob Storage: headers of blobs, and documents in XML."""
+"""Parses responses of Azure Blob Storage: headers of blobs, and XML documents."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def error_in(response: Response) -> tuple[str, str]:
 
 
 def blob_of(response: Response, size: int | None = None) -> Blob:
-    """The blob that headers describe; `size` is its size where their length is that of a part."""
+    """The blob described by headers; `size` is its size if Content-Length is that of a range."""
     headers = response.headers
     modified = headers.get("Last-Modified")
     if size is None:

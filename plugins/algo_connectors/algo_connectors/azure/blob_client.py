@@ -1,4 +1,7 @@
-"""The requests that the storage for `azureblob://` needs, whoever sends them."""
+"""The interface of Azure clients, which the storage of `azureblob://` uses.
+
+`direct_client.py` and `adlfs_client.py` implement it.
+"""
 
 from __future__ import annotations
 

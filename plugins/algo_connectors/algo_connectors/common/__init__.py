@@ -1,1 +1,1 @@
-"""What all stores share."""
+"""Code that all stores share: reading and writing in parts, errors, options."""

@@ -1,4 +1,4 @@
-"""The clock of a store, where this machine's is wrong: signatures hold for some minutes only."""
+"""Follows a store's clock if this machine's is wrong, since signatures are valid for only some minutes."""
 
 from __future__ import annotations
 

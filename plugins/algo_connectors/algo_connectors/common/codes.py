@@ -1,4 +1,4 @@
-"""What the error codes of object stores mean, and what can be done about them."""
+"""Meanings of object stores' error codes, with hints."""
 
 from __future__ import annotations
 

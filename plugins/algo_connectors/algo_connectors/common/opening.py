@@ -1,4 +1,4 @@
-"""From a scheme and its options to a storage."""
+"""Opens the storage for a scheme and its options."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""Refusals of stores that algo's own connections reach: the status, and the store's code for the reason."""
+"""Error responses of stores over algo's own connections: the HTTP status, and the store's error code."""
 
 from __future__ import annotations
 
 
 class StoreRefusal(Exception):
-    """An answer of the store that is not success; `status` is that of HTTP, `error_code` the store's word for it."""
+    """An error response; `status` is the HTTP status, `error_code` the store's own code."""
 
     def __init__(self, status: int, code: str, message: str, *, after_lost_answer: bool = False) -> None:
         super().__init__(message or code or f"the store answered {status}")

@@ -1,4 +1,4 @@
-"""The requests that the storage for `gs://` needs, whoever sends them."""
+"""The interface of Google clients for the storage of `gs://`: `direct_api.py` and `gcsfs_api.py` implement it."""
 
 from __future__ import annotations
 

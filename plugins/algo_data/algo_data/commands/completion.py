@@ -1,4 +1,4 @@
-"""TAB on a path: the entries of the directory that is being typed. Quick, and silent when it cannot."""
+"""Completion of paths: lists the entries of the typed directory, quickly, and silently on errors."""
 
 from __future__ import annotations
 

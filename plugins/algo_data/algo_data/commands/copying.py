@@ -1,4 +1,4 @@
-"""Shared by `cp`, `mv` and `sync`: options, and carrying out a plan."""
+"""The common part of `cp`, `mv` and `sync`: options, and the execution of a plan."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`algo help uris`: how places are written."""
+"""`algo help uris`: the syntax of paths and URIs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may read a collection (API section 4.6)."""
+"""Reads and changes the ACLs of collections (API section 4.6)."""
 
 from __future__ import annotations
 

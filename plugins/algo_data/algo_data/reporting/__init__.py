@@ -1,1 +1,1 @@
-"""What data commands report: results, progress, summaries, failures."""
+"""Reports of data commands: results, progress, summaries, failures."""

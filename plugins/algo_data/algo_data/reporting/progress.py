@@ -150,7 +150,7 @@ class Line(DrawnLine):
         return largest.name if largest else "", [Fact(2, f"{count} files"), *facts]
 
     def passed(self, count: int, size: int) -> None:
-        """Count them with those that are done, and draw, if it is time to."""
+        """Count transfers as done, and redraw the line if it is due."""
         self._begun += count
         self._done += count
         self._bytes += size
@@ -158,7 +158,7 @@ class Line(DrawnLine):
         self.keep_fresh()
 
     def done(self, key: object) -> None:
-        """Count it with those that are done, and draw, if it is time to and others are to come."""
+        """Count a transfer as done, and redraw the line if it is due and more are expected."""
         if file := self._running.pop(key, None):
             self._latest = None
             self._done += 1

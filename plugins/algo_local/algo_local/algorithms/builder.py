@@ -34,7 +34,7 @@ _UNFINISHED = ".building-"
 
 
 class SharedBuilds(Protocol):
-    """Where front ends on several machines find the sources of each other's builds. All raise StorageUnavailable."""
+    """A store in which front ends on several machines share the sources of builds. All raise StorageUnavailable."""
 
     def keep(self, tree: Path) -> None:
         """Store a published tree, unless it is there."""
@@ -52,8 +52,8 @@ class SharedBuilds(Protocol):
 class Builder:
     """Builds below `root`: source trees in `root/sources`, by content hash; their environments in `root/environments`.
 
-    Any number of threads and processes may build at once, the same directory included. `sources` is another place for
-    the source trees; `shared` is where they are for other machines as well.
+    Any number of threads and processes may build at once, the same directory included. `sources` overrides the
+    place of the source trees; `shared` is the store that several machines share.
     """
 
     def __init__(self, root: Path, sources: Path | None = None, shared: SharedBuilds | None = None) -> None:
@@ -72,7 +72,7 @@ class Builder:
 
     @contextlib.contextmanager
     def none_builds(self) -> Iterator[bool]:
-        """Whether no process builds; within the block none begins."""
+        """Yield whether no process builds; within the block, no build begins."""
         with locked_if_free(self._lock()) as is_held:
             yield is_held
 
@@ -132,7 +132,7 @@ class Builder:
                     self._shared.keep(source)
                     if language == "python3" and (environment := self._environments.name_of(program)):
                         self._shared.keep_python(environment, interpreter.text)
-        except OSError as error:  # a full disk, for one
+        except OSError as error:  # for example a full disk
             raise BuildError(f"Cannot build {owner}/{name}: {error}", log="\n".join(lines)) from error
         except BuildError as error:
             log = "\n".join(part for part in ("\n".join(lines), error.log) if part)
@@ -143,10 +143,10 @@ class Builder:
         return Build(commit, source, program, module, "\n".join(lines) + "\n")
 
     def fetch_source(self, build: Build) -> None:
-        """Have the source tree of a build on this machine; one of another machine is fetched from where it is shared.
+        """Ensure that the source tree of a build is on this machine; fetch it from the shared store if necessary.
 
         Raises:
-            BuildError: if it is not there, or is not that of the build.
+            BuildError: if it is missing there, or does not match the build.
             StorageUnavailable: if it cannot be fetched now.
         """
         source = build.source
@@ -156,8 +156,8 @@ class Builder:
             with self._fetching, self.building():
                 if not source.is_dir():
                     self._fetch(self._shared, source)
-        elif source not in self._known_to_be_shared:  # built before there was a place to share it
-            with contextlib.suppress(StorageUnavailable):  # it runs here without that
+        elif source not in self._known_to_be_shared:  # built before the platform had a shared store
+            with contextlib.suppress(StorageUnavailable):  # the build runs here without being shared
                 self._shared.keep(source)
         self._known_to_be_shared.add(source)
 
@@ -175,9 +175,10 @@ class Builder:
             keep(tree, source)
 
     def equip(self, build: Build, *, run_code: bool) -> Path:
-        """Make the environment of a build again, if it is missing; its interpreter.
+        """Make the environment of a build again if it is missing; returns its interpreter.
 
-        BuildError or OSError if that is impossible.
+        Raises:
+            BuildError, OSError: if it cannot be made.
         """
         source, environments = build.source, self._environments
         with self.building():
@@ -191,7 +192,7 @@ class Builder:
 
     @contextlib.contextmanager
     def _unfinished(self) -> Iterator[Path]:
-        """A directory beside the source trees, until one in it is whole."""
+        """A temporary directory beside the source trees, for a tree that is being written."""
         self._sources.mkdir(parents=True, exist_ok=True)
         remove_abandoned(self._sources, _UNFINISHED + "*")
         unfinished = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self._sources))
@@ -220,7 +221,7 @@ class Builder:
 
 
 def _unheard(line: str) -> None:
-    """Nobody waits for the log of a build that was made before."""
+    """Discard a line of the log of a build that was made before."""
 
 
 def python_of(directory: Path) -> Wanted:
@@ -230,7 +231,7 @@ def python_of(directory: Path) -> Wanted:
 
 
 def chosen_python(wanted: Wanted, preferred: Wanted, report: Report) -> Python:
-    """The interpreter to build for: one of version `wanted`, else of version `preferred` if there is one, else ours."""
+    """The interpreter to build for: one of version `wanted`, else `preferred` if installed, else this process's own."""
     if not wanted and preferred:
         try:
             return find_python(preferred, report)

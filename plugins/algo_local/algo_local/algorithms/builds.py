@@ -67,8 +67,8 @@ class RequestedBuild(NamedTuple):
 class Builds:
     """The builds of all algorithms. Builds of one algorithm run one after the other, in any process.
 
-    `locks` is the directory with a file for each algorithm that is locked while a build of it runs: so a build of a
-    process that was killed is known to have ended. With `leases` this holds for processes on all machines.
+    `locks` is a directory with a file for each algorithm, locked while a build of it runs, which shows when the build
+    of a killed process has ended. `leases` do the same for processes on all machines.
     """
 
     def __init__(self, database: Database, locks: Path, leases: BuildLeases | None = None) -> None:
@@ -101,7 +101,7 @@ class Builds:
         """Record the start of a build and return its id; a repeated or requested build of a commit keeps its id.
 
         Raises:
-            LeaseLost: if another machine has taken the turn over. So do `succeed` and `fail`.
+            LeaseLost: if another machine has taken the build over; `succeed` and `fail` as well.
         """
         with self._database.write() as rows:
             self._check_turn(rows, algorithm)

@@ -1,8 +1,7 @@
 """The catalogue of languages, environments and templates (`algo languages`, `algo environment`, `algo template`).
 
-The values are those of the platform (API section 5), so that scripts which look for one of its names or ids find them.
-Only what this machine runs is listed: Python 3, in the versions that it has, JavaScript where it has Node.js, and R
-where it has that.
+Names and ids are those of the hosted platform (API section 5), so that scripts find them. Only languages that this
+machine runs are listed: the installed versions of Python 3, JavaScript with Node.js, and R.
 """
 
 from __future__ import annotations

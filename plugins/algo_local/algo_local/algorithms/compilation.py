@@ -51,8 +51,8 @@ class Compiler:
     ) -> BuildRecord:
         """Build a commit, or the newest one, and return the build; a successful build is not repeated.
 
-        For those who are not trusted with this machine, packages are installed without running their code, unless
-        `ALGO_LOCAL_BUILD_CODE` is `on`.
+        Unless `is_trusted`, packages are installed without running their code, except if `ALGO_LOCAL_BUILD_CODE` is
+        `on`.
 
         Raises:
             Missing: if there is no such commit.
@@ -97,7 +97,7 @@ class Compiler:
                 self._builder.fetch_source(build)
             except BuildError:
                 return False
-            return build.source.is_dir()  # its environment is made when it is called
+            return build.source.is_dir()  # a missing environment is made at the next call
         return build.python.exists()
 
     def _run(self, algorithm: Algorithm, identifier: str, directory: Path, *, run_code: bool) -> None:

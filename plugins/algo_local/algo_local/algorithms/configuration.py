@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from algo_core.errors import RequestRefused
 from algo_core.text import decoded
-from algo_local.algorithms import placement
+from algo_local.algorithms import worker_resources as placement
 from algo_local.algorithms.build import BuildError
 from algo_local.names import check_name, check_owner
 
@@ -93,7 +93,7 @@ def read_configuration(directory: Path) -> Configuration:
     """Read the directory's `algorithmia.conf`; empty if the file does not exist.
 
     Raises:
-        BuildError: if it cannot be read, is no JSON object, or has a member that is misspelt or of the wrong kind.
+        BuildError: if it cannot be read, is not a JSON object, or has a misspelt or invalid member.
     """
     path = directory / NAME
     try:
@@ -155,7 +155,7 @@ def meant(word: str, known: Iterable[str], cutoff: float = _CLOSE) -> str | None
 
 
 def _check_spelling(path: Path, members: dict[str, Any]) -> None:
-    """Members that nothing here reads may belong to other tools, unless they resemble one of ours."""
+    """Raise BuildError for unknown members that resemble a known one; others may belong to other tools."""
     for name in members:
         if name in MEMBERS or name == _SPELLED_WRONGLY:
             continue
@@ -232,8 +232,8 @@ def _refuse(path: Path, name: str, wanted: str, value: Any) -> NoReturn:
 
 
 def is_idempotent(directory: Path) -> bool:
-    """Whether calls of an algorithm may run twice, as the file in its directory says."""
+    """Whether the file in a directory declares that calls of the algorithm may run twice."""
     try:
         return read_configuration(directory).idempotent
-    except BuildError:  # published before that was checked
+    except BuildError:  # published before this member was checked
         return False

@@ -20,10 +20,10 @@ DIRECTORY = "drafts"
 
 
 class Drafts:
-    """Builds whose source trees nobody else sees; their environments are those of published ones.
+    """Builds whose source trees no other process uses; environments are shared with published builds.
 
-    The trees are in a directory of their own, which is held locked while this lives: so what a killed process left can
-    be told, and removed.
+    The trees are in a directory that is locked while this object lives, so that leftovers of killed processes can be
+    recognized and removed.
     """
 
     def __init__(self, root: Path) -> None:

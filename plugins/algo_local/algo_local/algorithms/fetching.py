@@ -25,7 +25,7 @@ def fetch(repository: Repo, source: Source) -> None:
     try:
         client, path = _client(source)
         found = client.fetch(path, repository)
-    except Exception as error:  # of git, of HTTP, of the network: all is the host's
+    except Exception as error:  # any failure of git, HTTP or the network is reported as the host's
         raise _refusal(source, error) from None
     kept = {name: sha for name, sha in found.refs.items() if sha and name.startswith((b"refs/heads/", b"refs/tags/"))}
     for name, sha in kept.items():

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from algo_local.algorithms import placement
+from algo_local.algorithms import worker_resources as placement
 from algo_local.error_codes import ErrorCode
 from algo_local.metadata.scms import Scms
 from algo_local.names import check_name

@@ -15,9 +15,10 @@ SECONDS = 10.0
 def told_regularly(
     every: Callable[[str], object] | None, regularly: Callable[[str], object] | None, seconds: float = SECONDS
 ) -> Iterator[Callable[[str], None]]:
-    """Gives what takes the lines of a build: `every` is told each of them; while none comes, `regularly` the last one.
+    """Yield a function that takes the lines of a build and passes each to `every`.
 
-    Without `every`, `regularly` is told the newest line after each `seconds`.
+    While no line arrives, `regularly` is called with the last one; without `every`, with the newest one, each
+    `seconds`.
     """
     newest, began = "starting", time.monotonic()
     heard = threading.Event()

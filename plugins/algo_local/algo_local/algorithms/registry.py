@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from algo_core.errors import AlreadyExists, UsageError
 from algo_local.algorithms.build import Build, NetworkAccess
-from algo_local.algorithms.placement import stored
+from algo_local.algorithms.worker_resources import stored
 from algo_local.metadata.store import insert_account
 from algo_local.names import check_name
 
 if TYPE_CHECKING:
-    from algo_local.algorithms.placement import Resources
+    from algo_local.algorithms.worker_resources import Resources
     from algo_local.metadata.database import Database, Rows
 
 Number = tuple[int, int, int]
@@ -91,7 +91,7 @@ class Algorithm:
     has_secrets: bool = False
 
     def __hash__(self) -> int:
-        """That of its id: it is looked up in each call, and has many attributes."""
+        """The hash of its id: it is looked up in each call, and hashing all attributes would be slow."""
         return hash(self.id)
 
 
@@ -241,9 +241,16 @@ class Registry:
     ) -> Version:
         """Record a build under a version number, creating account and algorithm if missing.
 
-        `started_at` is when the build began, in seconds since the epoch. `network_access` holds for all versions of
-        the algorithm from now on; None leaves it as it is. `sample` is an input and its output, as JSON.
-        `settings` are attributes of the algorithm that are set with it.
+        Args:
+            owner: the account.
+            name: the algorithm's name.
+            number: the version.
+            build: the build to publish.
+            public: whether other accounts may call the version.
+            started_at: the start of the build, in seconds since the epoch.
+            network_access: the new setting for all versions of the algorithm; None keeps it.
+            sample: an input and its output, as JSON.
+            settings: attributes of the algorithm to set.
 
         Raises:
             AlreadyExists: if that number is published already.

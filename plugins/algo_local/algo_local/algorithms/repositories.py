@@ -315,7 +315,8 @@ class Repositories:
                 if branches_of(draft) == branches or self._take_effect(shared, algorithm.id, before, draft):
                     return done
         raise StorageUnavailable(
-            f"Others change the repository of {algorithm.owner}/{algorithm.name} all the time", "Try again in a moment"
+            f"The repository of {algorithm.owner}/{algorithm.name} is being changed by other processes",
+            "Try again in a moment",
         )
 
     def _take_effect(self, shared: Shared, identifier: str, before: str | None, draft: Path) -> bool:

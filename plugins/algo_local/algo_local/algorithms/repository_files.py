@@ -97,7 +97,7 @@ def unpack(file: BinaryIO, path: Path, *, objects_only: bool = False) -> None:
         for member in archive:
             name = member.name
             if not member.isreg() or not is_content(name):
-                raise ValueError(f"{name[:100]!r} is no file of a repository")
+                raise ValueError(f"{name[:100]!r} is not a file of a repository")
             target = path / name
             is_object = name.startswith(_OBJECTS)
             if target.exists() if is_object else objects_only:

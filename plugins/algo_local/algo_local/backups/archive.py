@@ -1,4 +1,4 @@
-"""Where backups are kept: contents under their digests and a manifest, in a directory or in one file.
+"""The formats of backups: contents named by their digests, and a manifest, in a directory or a tar archive.
 
 A directory holds `objects/ab/abcd...` and `manifest.json`; a file, or a stream, is a tar archive (compressed or not) of
 the same names, with the manifest last.
@@ -33,10 +33,10 @@ _OWN = {OBJECTS, MANIFEST, _LOCK}
 
 
 class Readable(Protocol):
-    """What can be read from."""
+    """A readable stream."""
 
     def read(self, size: int = -1, /) -> bytes:
-        """At most so many bytes; none at the end."""
+        """At most `size` bytes; empty at the end."""
 
 
 class Stored(NamedTuple):
@@ -57,7 +57,7 @@ class Sink(Protocol):
         """Store a content under its digest."""
 
     def finish(self, manifest: Manifest) -> None:
-        """Store the manifest: from now on the backup is whole."""
+        """Store the manifest, which completes the backup."""
 
 
 def object_name(sha256: str) -> str:
@@ -66,7 +66,7 @@ def object_name(sha256: str) -> str:
 
 
 class Hashing:
-    """The digests of a content, taken in block by block."""
+    """Computes the digests of a content block by block."""
 
     def __init__(self) -> None:
         self._sha256 = hashlib.sha256()
@@ -101,7 +101,7 @@ class _Lines:
         self.count = 0
 
     def read(self, size: int) -> bytes:
-        """Whole lines, about so many bytes; none at the end."""
+        """Whole lines, about `size` bytes; empty at the end."""
         held: list[bytes] = []
         length = 0
         for line in self._lines:
@@ -121,19 +121,19 @@ def add_lines(sink: Sink, lines: Iterator[bytes]) -> Part:
 
 
 class DirectoryStore:
-    """Contents and manifest in a directory, private to its user. Contents that are there already are kept."""
+    """Contents and manifest in a directory that is private to its user. Existing contents are kept."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._added: set[bytes] = set()
 
     def begin(self) -> None:
-        """Make the directory, private to its user, unless it is one for a backup. UsageError if it is another one."""
+        """Create the directory, or use one of an earlier backup. UsageError if it holds other files."""
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
         others = [name for name in os.listdir(self.path) if name not in _OWN and not name.startswith(_PARTIAL)]
         if others:
             raise UsageError(
-                f"{self.path} holds other files than those of a backup: {', '.join(sorted(others)[:3])}",
+                f"{self.path} holds files that do not belong to a backup: {', '.join(sorted(others)[:3])}",
                 "Name a new directory, or an empty one",
             )
 
@@ -144,13 +144,13 @@ class DirectoryStore:
         return scratch
 
     def add(self, content: bytes | BinaryIO, expected: str = "") -> Stored:
-        """Store a content under its digest; Damaged if that is not the one expected."""
+        """Store a content under its digest; Damaged if that is not the expected one."""
         descriptor, partial = tempfile.mkstemp(prefix=_PARTIAL, dir=self.scratch())
         try:
             with open(descriptor, "wb", buffering=0) as file:
                 stored = copied(content, lambda block: _write_all(file, block))
             if expected and stored.sha256 != expected:
-                raise Damaged(f"The backup is damaged: the content {expected} is another one")
+                raise Damaged(f"The backup is damaged: the content {expected} has another digest")
             place = self.path / object_name(stored.sha256)
             if not self.has(stored):
                 place.parent.mkdir(exist_ok=True, mode=0o700)
@@ -162,7 +162,7 @@ class DirectoryStore:
         return stored
 
     def has(self, stored: Stored) -> bool:
-        """Whether a content of this digest and size is there."""
+        """Whether a content of this digest and size is stored."""
         try:
             return os.lstat(self.path / object_name(stored.sha256)).st_size == stored.size
         except FileNotFoundError:
@@ -173,11 +173,11 @@ class DirectoryStore:
         try:
             descriptor = os.open(self.path / object_name(sha256), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         except (FileNotFoundError, NotADirectoryError):
-            raise Damaged(f"The backup is not whole: the content {sha256} is missing") from None
+            raise Damaged(f"The backup is incomplete: the content {sha256} is missing") from None
         file = open(descriptor, "rb", buffering=0)  # noqa: SIM115 - handed to the caller
         if not os.path.isfile(descriptor):
             file.close()
-            raise Damaged(f"The backup is damaged: the content {sha256} is no file")
+            raise Damaged(f"The backup is damaged: the content {sha256} is not a file")
         return file
 
     def manifest(self) -> bytes:
@@ -186,7 +186,9 @@ class DirectoryStore:
             with open(self.path / MANIFEST, "rb") as file:
                 return file.read(LARGEST)
         except (FileNotFoundError, IsADirectoryError):
-            raise Damaged("The backup is not whole: it has no manifest", "Repeat the backup: it is continued") from None
+            raise Damaged(
+                "The backup is incomplete: it has no manifest", "Run the backup again: it continues"
+            ) from None
 
     def finish(self, manifest: Manifest) -> None:
         """Replace the manifest, when all contents are on the disk; then remove those of earlier backups."""
@@ -204,7 +206,7 @@ class DirectoryStore:
         self._remove_others()
 
     def _remove_others(self) -> None:
-        """Remove contents of earlier backups, and what killed ones have left."""
+        """Remove contents of earlier backups, and leftovers of killed ones."""
         for directory, _, names in os.walk(self.path, followlinks=False):
             for name in names:
                 is_unused = len(name) == _DIGITS and bytes.fromhex(name) not in self._added
@@ -224,7 +226,7 @@ class TarSink:
     IN_MEMORY = 4 * BLOCK
 
     def __init__(self, file: BinaryIO, schema: int, scratch: Path) -> None:
-        """`scratch` is where large contents wait, one at a time, until their digest is known."""
+        """`scratch` holds one large content at a time, until its digest is known."""
         self._scratch = scratch
         self._file = file
         self._names: set[bytes] = set()
@@ -264,14 +266,14 @@ def compressing(file: BinaryIO) -> gzip.GzipFile:
 
 
 class _Begun:
-    """A stream of which the first bytes were read already."""
+    """A stream whose first bytes were read already."""
 
     def __init__(self, begin: bytes, stream: Readable) -> None:
         self._begin = begin
         self._stream = stream
 
     def read(self, size: int = -1) -> bytes:
-        """At most so many bytes; none at the end."""
+        """At most `size` bytes; empty at the end."""
         if self._begin:
             block, self._begin = self._begin[:size], self._begin[size:]
             return block
@@ -286,13 +288,13 @@ class _Member:
         self._left = size
 
     def read(self, size: int) -> bytes:
-        """So many bytes, less only at the end of the file. Damaged if the archive ends before."""
+        """`size` bytes, or fewer at the end of the file. Damaged if the archive ends before."""
         wanted = min(size, self._left)
         self._left -= wanted
         blocks = []
         while wanted:
             if not (block := self._stream.read(wanted)):
-                raise Damaged("The archive is not whole: it ends too early")
+                raise Damaged("The archive is incomplete: it ends too early")
             blocks.append(block)
             wanted -= len(block)
         return b"".join(blocks)
@@ -303,10 +305,10 @@ def _block(stream: Readable) -> bytes:
 
 
 def members(file: BinaryIO) -> Iterator[tuple[str, BinaryIO]]:
-    """The files of an archive, compressed or not, in turn; Damaged for whatever else it holds, and a wrong end.
+    """The files of a tar archive, compressed or not, one after the other. Damaged for other members, or a wrong end.
 
-    The format is read here, and not by `tarfile`, because that takes names and extensions of any size into memory, and
-    links and sparse files for files.
+    `tarfile` is not used, because it reads names and extensions of any size into memory, and accepts links and sparse
+    files.
     """
     begin = file.read(2)
     stream: Readable = _Begun(begin, file)
@@ -316,18 +318,18 @@ def members(file: BinaryIO) -> Iterator[tuple[str, BinaryIO]]:
         while (block := _block(stream)) != bytes(tarfile.BLOCKSIZE):
             member = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
             if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE):
-                raise Damaged(f"The archive holds what no backup holds: {member.name[:100]!r} is no plain file")
+                raise Damaged(f"The archive is not a backup: {member.name[:100]!r} is not a plain file")
             content = _Member(stream, member.size)
             yield member.name, cast("BinaryIO", content)
             while content.read(BLOCK):
                 pass
             _Member(stream, BLOCK).read(-member.size % tarfile.BLOCKSIZE)
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise Damaged(f"The archive is damaged, or not whole: {error}") from None
+        raise Damaged(f"The archive is damaged or incomplete: {error}") from None
 
 
 def is_backup(path: Path) -> bool:
-    """Whether a file is an archive of a backup, whole or not."""
+    """Whether a file is an archive of a backup, complete or not."""
     with contextlib.suppress(Damaged), open(path, "rb") as file:
         return next(members(file), ("", None))[0] == HEADER
     return False
@@ -335,7 +337,7 @@ def is_backup(path: Path) -> bool:
 
 @contextlib.contextmanager
 def exclusively(path: Path) -> Iterator[bool]:
-    """Whether no other process works in a directory; none does meanwhile."""
+    """Lock a directory within the block; False, and not locked, if another process has it."""
     descriptor = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         yield acquire(descriptor) is not False

@@ -1,4 +1,4 @@
-"""Makes a backup of a platform while it is used: its rows of one moment, and every file that they name."""
+"""Makes a backup of a platform in use: a snapshot of its rows, and every file that they name."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ class Backup:
         """
         platform = self._platform
         account = platform.account
-        platform.metadata.platform_id()  # a row, by which an object store is known to be this platform's
+        platform.metadata.platform_id()  # ensures the row that identifies this platform's object store
         before: list[str] | None = None
-        with platform.builder.building():  # nothing that rows name is pruned
+        with platform.builder.building():  # so that no named file is pruned
             for _ in range(_PASSES):
                 self._missing, self._digest, self._size = [], hashlib.sha256(), 0
                 with platform.database.snapshot() as rows:
@@ -58,7 +58,7 @@ class Backup:
                 files = self._files(named)
                 if not self._missing or self._missing == before:
                     break
-                before = self._missing  # removed since the rows were read, perhaps
+                before = self._missing  # files may have been removed since the snapshot
         manifest = Manifest(
             SCHEMA_VERSION,
             account,

@@ -1,6 +1,6 @@
-"""The files of a platform as lines of a backup: what is listed, and what a line may name.
+"""The list of files in a backup: one line of JSON for each, and checks of the paths in it.
 
-A path is the one that a file has in the platform's directory (README, "Files"), wherever the file really is.
+A path is relative to the platform's directory (README, "Files"), even if the file is in an object store.
 """
 
 from __future__ import annotations
@@ -71,17 +71,17 @@ def entry_of(line: bytes) -> Entry:
     """An entry from its line.
 
     Raises:
-        Damaged: if it is none, or names a place where no platform has files.
+        Damaged: if it is invalid, or its path is outside the places of a platform.
     """
     try:
         values: dict[str, Any] = json.loads(line)
         entry = Entry(**values)
     except (ValueError, TypeError, RecursionError):
-        raise Damaged(f"The list of files holds a line that is no file: {line[:100]!r}") from None
+        raise Damaged(f"The list of files has an invalid line: {line[:100]!r}") from None
     if not _has_right_types(entry) or not _is_whole(entry):
-        raise Damaged(f"The list of files holds a line that is no file: {line[:100]!r}")
+        raise Damaged(f"The list of files has an invalid line: {line[:100]!r}")
     if not all(is_component(part) for part in entry.parts) or not _is_known(entry):
-        raise Damaged(f"The list of files names a place where no platform has files: {entry.path[:100]!r}")
+        raise Damaged(f"The list of files has a path outside the places of a platform: {entry.path[:100]!r}")
     return entry
 
 
@@ -112,6 +112,6 @@ def _is_known(entry: Entry) -> bool:
 
 
 def _stays_within(parts: list[str], target: str) -> bool:
-    """Whether a link, at a path in a tree, leads to a place in that tree."""
+    """Whether a link, at a path in a tree, stays in that tree."""
     found = os.path.normpath("/".join([*parts[:-1], target]))
     return not target.startswith("/") and found != ".." and not found.startswith("../")

@@ -1,4 +1,4 @@
-"""The files of a platform that its rows name, to be read one after the other while others write."""
+"""The files that the rows of a platform name, opened one after the other while the platform is in use."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """What rows of one moment name."""
+    """The names of files and collections in a snapshot of the rows."""
 
     collections: list[tuple[str, str, str]]
     """Owners, names and ids."""
@@ -72,7 +72,7 @@ class Named:
 
     @classmethod
     def by(cls, rows: Rows) -> Named:
-        """What the rows of a database name."""
+        """The names in the rows of a database."""
 
         def column(query: str) -> list[str]:
             return sorted(row[0] for row in rows.execute(query).fetchall())
@@ -87,7 +87,7 @@ class Named:
 
 
 class Inventory:
-    """The files that rows name. Those that rows name and that are missing are in `missing`, after it was iterated."""
+    """Iterates over the named files; afterwards, `missing` has the named files that do not exist."""
 
     def __init__(self, platform: Platform, named: Named, *, with_secrets: bool = True) -> None:
         self._platform = platform
@@ -108,7 +108,7 @@ class Inventory:
             yield Found(KEY_FILE, FILE, identity, lambda: Opened(key, identity))
 
     def _spaces(self) -> Iterator[tuple[str, str]]:
-        """The paths of directories of hosted data, and where the objects have them."""
+        """The paths of directories of hosted data, each with its directory in the objects."""
         objects = self._platform.objects
         for owner, name, identifier in self._named.collections:
             yield f"data/{owner}/{name}", objects.collection(owner, name, identifier)
@@ -135,9 +135,9 @@ class Inventory:
         return Opened(content, info.identity, round(info.modified, 3), media_type)
 
     def _tree(self, name: str) -> Iterator[Found]:
-        """A published source tree, without what was compiled of it."""
+        """A published source tree, without compiled files."""
         source = self._root / name
-        with suppress(BuildError):  # it may be on another machine, and in the object store
+        with suppress(BuildError):  # fetched if it is only in the object store
             self._platform.builder.fetch_source(Build(source.name, source, Path(), "", ""))
         if not source.is_dir():
             self.missing.append(name)
@@ -146,7 +146,7 @@ class Inventory:
 
     def _repository(self, identifier: str) -> Iterator[Found]:
         with self._platform.repositories.unchanged(identifier) as path:
-            if path:  # or it is made when it is first asked for
+            if path:  # otherwise it is created on first use
                 prefix = str(path.relative_to(self._root))
                 yield from self._under(prefix, skip=lambda name: not is_content(name[len(prefix) + 1 :]))
 

@@ -1,4 +1,4 @@
-"""What a migration has copied: on disk, so that one that was interrupted is continued."""
+"""The journal of a migration: the files copied so far, on disk, so that an interrupted migration continues."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Journal:
         self._waiting = 0
 
     def knows(self, path: str, identity: str, turn: int) -> Entry | None:
-        """The entry of a file that was copied as it is; it is noted to be there in this turn."""
+        """The entry of a file that was copied in its current state; the file is noted as present in this pass."""
         key = os.fsencode(path)
         query = "SELECT line FROM files WHERE path = ? AND identity = ?"
         found = self._rows.execute(query, (key, identity)).fetchone()
@@ -37,13 +37,13 @@ class Journal:
         return entry_of(found[0])
 
     def put(self, entry: Entry, identity: str, turn: int) -> None:
-        """Note that a file was copied."""
+        """Record that a file was copied."""
         values = (os.fsencode(entry.path), identity, entry.line(), turn)
         self._rows.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", values)
         self._count()
 
     def forget_others(self, turn: int) -> Iterator[str]:
-        """The paths of files that were copied before and were not there in this turn, which are forgotten."""
+        """Forget files that were copied before but were not present in this pass; yields their paths."""
         for (key,) in self._rows.execute("SELECT path FROM files WHERE turn != ?", (turn,)).fetchall():
             yield os.fsdecode(key)
             self._rows.execute("DELETE FROM files WHERE path = ?", (key,))
@@ -54,13 +54,13 @@ class Journal:
             yield line
 
     def keep(self) -> None:
-        """Write what was noted to the disk."""
+        """Write the journal to the disk."""
         self._rows.execute("COMMIT")
         self._rows.execute("BEGIN")
         self._waiting = 0
 
     def close(self) -> None:
-        """Keep what was noted, and close."""
+        """Write the journal to the disk, and close it."""
         self._rows.execute("COMMIT")
         self._rows.close()
 

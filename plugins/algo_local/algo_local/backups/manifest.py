@@ -1,4 +1,4 @@
-"""The manifest of a backup: what it holds, with the digest of each part and one of all."""
+"""The manifest of a backup: its parts with their digests, and a digest of the whole."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class Damaged(AlgoError):
-    """A backup is not whole, has been changed, or is none."""
+    """A backup is incomplete, was modified, or is not a backup."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of a backup that is a list of lines."""
+    """A part of a backup: a list of lines."""
 
     lines: int
     sha256: str
@@ -40,7 +40,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a backup holds."""
+    """The contents of a backup."""
 
     schema: int
     """The version of the database's schema."""
@@ -75,18 +75,18 @@ def header(schema: int) -> bytes:
 
 
 def check_header(text: bytes, known_schema: int) -> dict[str, Any]:
-    """The members of a header or manifest, if it is one that can be read here.
+    """The members of a header or manifest.
 
     Raises:
-        Damaged: if it is none.
-        ConfigError: if a newer algo-local has made it.
+        Damaged: if it is invalid.
+        ConfigError: if a newer algo-local made it.
     """
     try:
         values = json.loads(text)
     except (ValueError, RecursionError):
-        raise Damaged("The manifest of the backup is damaged: it is no JSON") from None
+        raise Damaged("The manifest of the backup is damaged: it is not JSON") from None
     if not isinstance(values, dict) or values.get("kind") != KIND:
-        raise Damaged("This is no backup of a platform", "Make one with: algo local backup TARGET")
+        raise Damaged("This is not a backup of a platform", "Make one with: algo local backup TARGET")
     for name, known in (("format", FORMAT), ("schema", known_schema)):
         number = values.get(name)
         if not isinstance(number, int) or number < 1:
@@ -103,12 +103,12 @@ def read_manifest(text: bytes, known_schema: int) -> Manifest:
     """Read a manifest.
 
     Raises:
-        Damaged: if it is none, or has been changed.
-        ConfigError: if a newer algo-local has made it.
+        Damaged: if it is invalid, or was modified.
+        ConfigError: if a newer algo-local made it.
     """
     values = check_header(text, known_schema)
     if values.pop("sha256", None) != _seal(values):
-        raise Damaged("The manifest of the backup has been changed, or is not whole")
+        raise Damaged("The manifest of the backup was modified, or is incomplete")
     try:
         del values["kind"], values["format"]
         tables = {str(name): Part(**part) for name, part in values.pop("tables").items()}
@@ -117,7 +117,7 @@ def read_manifest(text: bytes, known_schema: int) -> Manifest:
         raise Damaged("The manifest of the backup lacks members, or has unknown ones") from None
     digests = [found.digest, found.files.sha256, *(part.sha256 for part in found.tables.values())]
     if not all(isinstance(digest, str) and _DIGEST.fullmatch(digest) for digest in digests):
-        raise Damaged("The manifest of the backup holds what is no digest")
+        raise Damaged("The manifest of the backup has an invalid digest")
     return found
 
 

@@ -1,7 +1,7 @@
 """Moves a platform to another state, while it is used: between a directory and servers, or to another directory.
 
-Files are copied in passes while others write, and each is read again where it was placed; the last pass, and the rows,
-follow while nobody else writes. The rows, which are committed in one transaction, make it a platform.
+Files are copied in passes while clients write, and each copy is verified. The last pass and the rows follow while
+writes are stopped; the rows are committed in one transaction, which makes the target a platform.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ Report = Callable[[int, str], None]
 
 
 class Migrated(NamedTuple):
-    """What was moved."""
+    """The result of a migration."""
 
     digest: str
     """See `manifest.Manifest`; the same on both sides."""
@@ -85,12 +85,12 @@ class Migration:
         self._shares_objects = source.objects == target.objects and bool(source.objects or self._shares_root)
 
     def run(self) -> Migrated | None:
-        """Move it; interrupted, it is continued by the next call. None if it has been moved there already.
+        """Move the platform; the next call continues after an interruption. None if it was moved there already.
 
         Raises:
-            UsageError: if both states are the same, or there is no platform.
-            AlreadyExists: if there is another platform with content.
-            AlgoError: if a side cannot be read or written, or the copy is not equal.
+            UsageError: if both states are the same, or the source has no platform.
+            AlreadyExists: if the target has another platform with content.
+            AlgoError: if a side cannot be read or written, or a copy differs.
             OSError: if the disk is full or fails.
         """
         if self._shares_database and self._shares_objects:
@@ -102,7 +102,7 @@ class Migration:
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         with contextlib.ExitStack() as opened:
             if not opened.enter_context(exclusively(scratch)):
-                raise AlgoError(f"Another process moves a platform to {self._target}", "Wait until it has ended")
+                raise AlgoError(f"Another process is moving a platform to {self._target}", "Wait until it has ended")
             source = opened.enter_context(contextlib.closing(Platform(self._source)))
             if self._is_done(source.database):
                 remove_tree(scratch)
@@ -112,13 +112,13 @@ class Migration:
                 database = opened.enter_context(contextlib.closing(open_database(self._target)))
             self._check_target(database, scratch, source.metadata.platform_id())
             journal = opened.enter_context(contextlib.closing(Journal(scratch / "journal")))
-            opened.enter_context(source.builder.building())  # nothing that rows name is pruned
+            opened.enter_context(source.builder.building())  # so that no named file is pruned
             migrated = self._copy(source, database, journal, scratch)
         remove_tree(scratch)
         return migrated
 
     def _is_done(self, database: Database) -> bool:
-        """Whether it has been moved there for good: from then on the new place changes, and may not be copied over."""
+        """Whether the migration was completed: the target is in use then, and must not be overwritten."""
         stop = write_stop(database)
         return stop is not None and stop.until is None and stop.place == str(self._target)
 
@@ -126,7 +126,7 @@ class Migration:
         note = scratch / "origin"
         wanted = json.dumps([origin, str(self._source), str(self._target)]).encode()
         if note.exists() and note.read_bytes() == wanted:
-            return  # it is continued
+            return  # an interrupted migration continues
         if not self._shares_database and not is_untouched(database):
             raise AlreadyExists(
                 f"There is a platform with content in {self._target} already",
@@ -180,16 +180,16 @@ class Migration:
         return Placement(objects, self._root, named, self._root / DIRECTORY)
 
     def is_shared(self, path: str) -> bool:
-        """Whether a file is where it stays."""
+        """Whether both states share a file, so that it need not be copied."""
         return self._shares_objects if path.startswith(("data/", "algorithm-data/")) else self._shares_root
 
     def tell(self, entry: Entry) -> None:
-        """Tell that a file was copied."""
+        """Report a copied file."""
         self._report(entry.size, entry.path)
 
 
 class _Pass:
-    """One pass over all files: those that have changed since the pass before are copied, or removed."""
+    """One pass over all files: copies or removes files that changed since the previous pass."""
 
     def __init__(
         self,
@@ -200,7 +200,7 @@ class _Pass:
         turn: int,
         rows: Rows | None = None,
     ) -> None:
-        """`rows` is the transaction in which nobody else writes, if this is the last pass."""
+        """`rows` is the transaction of the last pass, which stops all other writes."""
         self.placement = placement
         self.inventory = Inventory(source, placement.named)
         self._migration = migration
@@ -210,7 +210,7 @@ class _Pass:
         self._asked = time.monotonic()
 
     def run(self) -> int:
-        """Do it; how many files had changed."""
+        """Make the pass; returns the number of changed files."""
         changed = 0
         self.placement.make_collections()
         for found in self.inventory:
@@ -240,13 +240,15 @@ class _Pass:
             else:
                 stored = self.placement.put(found.path, found.kind, opened.content, opened.modified)
                 if self.placement.read(found.path) != stored:
-                    raise AlgoError(f"{found.path} is not what was copied", "Repeat the command: it continues")
+                    raise AlgoError(
+                        f"The copy of {found.path} differs from the original", "Repeat the command: it continues"
+                    )
         entry = Entry(found.path, found.kind, *stored, opened.modified, opened.media_type)
         self._note(entry if entry.is_hosted else replace(entry, md5=""), opened.identity)
         return True
 
     def keep_repositories(self) -> dict[str, str]:
-        """Store all repositories in the object store of the target; their names there by the ids of algorithms."""
+        """Store all repositories in the target's object store; returns their names by the ids of algorithms."""
         names: dict[str, str] = {}
         for identifier in self.placement.named.algorithms:
             self._keep_transaction()
@@ -258,7 +260,7 @@ class _Pass:
         self._migration.tell(entry)
 
     def _keep_transaction(self) -> None:
-        """Ask something from time to time: servers end transactions of processes that say nothing."""
+        """Send a query from time to time, since servers end idle transactions."""
         if self._rows and time.monotonic() - self._asked > _RENEW_SECONDS:
             self._rows.execute("SELECT 1").fetchall()
             self._asked = time.monotonic()
@@ -267,9 +269,9 @@ class _Pass:
 def _copy_rows(
     rows: Rows, database: Database | None, store: DirectoryStore, repositories: Mapping[str, str]
 ) -> tuple[hashlib._Hash, int]:
-    """Copy all rows in one transaction, in which they are read again; the digest that they begin, and their number.
+    """Copy and verify all rows in one transaction; returns a hash of them, and their number.
 
-    `repositories` are the names of those in an object store, by the ids of algorithms.
+    `repositories` are names of repositories in the object store by the ids of algorithms.
     """
     digest, parts = hashlib.sha256(), {}
     for table in KEYS:
@@ -284,7 +286,9 @@ def _copy_rows(
             for table, part in parts.items():
                 rows.execute("SELECT 1").fetchall()
                 if add_lines(store, in_order(lines_of(new, table), store.scratch())) != part:
-                    raise AlgoError(f"The rows of the table {table} are not what was copied", "Nothing was moved")
+                    raise AlgoError(
+                        f"The copied rows of the table {table} differ from the original", "Nothing was moved"
+                    )
             if repositories:
                 name_all(new, repositories)
     return digest, sum(part.lines for part in parts.values())
@@ -297,7 +301,7 @@ def _running(rows: Rows) -> int:
 
 @contextlib.contextmanager
 def _writes_stopped(database: Database, place: str) -> Iterator[None]:
-    """Have nobody else change a platform during a block; if this process is killed, they may again after a while."""
+    """Stop writes to a platform during the block; if this process is killed, the stop expires."""
     stop_writes(database, place, STOP_SECONDS)
     try:
         yield

@@ -1,4 +1,4 @@
-"""Files of another platform are placed where a platform has its own: contents through objects, the rest on disk."""
+"""Writes files of a backup or another platform to their places: hosted data through objects, other files on disk."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from algo_local.names import decode_file_name
 
 
 class Placement:
-    """Places files by their paths; `named` has the collections that there are.
+    """Places files by their paths; `named` has the existing collections.
 
-    Unfinished files are in `scratch` of the same file system: one that a killed process leaves in a published source
-    tree would change that.
+    Incomplete files are in `scratch` on the same file system: a leftover in a published source tree would change the
+    tree.
     """
 
     def __init__(self, objects: Objects, root: Path, named: Named, scratch: Path) -> None:
@@ -36,12 +36,12 @@ class Placement:
         self._collections = {(owner, name): identifier for owner, name, identifier in named.collections}
 
     def make_collections(self) -> None:
-        """Make the directories of all collections."""
+        """Create the directories of all collections."""
         for owner, name, identifier in self.named.collections:
             self._objects.make(self._objects.collection(owner, name, identifier))
 
     def link(self, path: str, target: str) -> None:
-        """Make a link."""
+        """Create a symbolic link."""
         place = self._root / path
         place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with suppress(FileNotFoundError):
@@ -56,10 +56,10 @@ class Placement:
         modified: float | None = None,
         expected: Entry | None = None,
     ) -> Stored:
-        """Place a file; nothing is placed if its content is not the expected one.
+        """Place a file, unless its content differs from the expected one.
 
         Raises:
-            Damaged: if it has another one, or there is no such collection, or a directory of this name.
+            Damaged: if the content differs, the collection does not exist, or a directory has this name.
         """
         try:
             if _is_hosted(path):
@@ -69,12 +69,12 @@ class Placement:
             raise Damaged(f"There is a file and a directory of one name: {path[:100]!r}") from None
 
     def has(self, path: str, sha256: str) -> bool:
-        """Whether a file is there, with this content."""
+        """Whether a file exists with this content."""
         found = self.read(path)
         return found is not None and found.sha256 == sha256
 
     def read(self, path: str) -> Stored | None:
-        """Read a file again; None if there is none."""
+        """The size and digests of a placed file; None if it does not exist."""
         if _is_hosted(path):
             found = self._objects.open(*self._location(path))
             if not found:
@@ -89,7 +89,7 @@ class Placement:
             return None
 
     def remove(self, path: str) -> None:
-        """Remove a file, if it is there."""
+        """Remove a file, if it exists."""
         if _is_hosted(path):
             with suppress(Damaged):  # with its collection
                 self._objects.remove(*self._location(path))
@@ -98,12 +98,12 @@ class Placement:
                 os.unlink(self._root / path)
 
     def keep_repository(self, algorithm: str) -> dict[str, str]:
-        """Store an algorithm's repository with the objects, if it has one; its name there by the algorithm's id."""
+        """Store an algorithm's repository in the objects, if it has one; returns its name by the algorithm's id."""
         path = self._root / "repositories" / f"{algorithm}.git"
         return {algorithm: keep(self._objects, algorithm, path)} if path.is_dir() else {}
 
     def describe(self, metadata: Metadata, entries: Iterable[Entry]) -> None:
-        """Remember digests and media types of files, as if they had been uploaded."""
+        """Record digests and media types of files, as for uploads."""
         for entry in entries:
             if not entry.is_hosted or not (entry.media_type or entry.size > self._objects.hashed_again):
                 continue
@@ -170,11 +170,11 @@ class Placement:
 
 
 def check_content(found: Stored, expected: Entry | None) -> None:
-    """Raise Damaged if a content is another one than expected."""
+    """Raise Damaged if a content differs from the expected one."""
     if expected and (
         (found.size, found.sha256) != (expected.size, expected.sha256) or expected.md5 not in ("", found.md5)
     ):
-        raise Damaged(f"The backup is damaged: {expected.path[:200]} is not what it was")
+        raise Damaged(f"The backup is damaged: {expected.path[:200]} does not match its digest")
 
 
 def _is_hosted(path: str) -> bool:

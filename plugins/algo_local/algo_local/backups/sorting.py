@@ -1,4 +1,4 @@
-"""Lines of any number in one order, with little memory: whichever database or store they came from."""
+"""Sorts any number of lines with bounded memory, so that their order depends on no database or store."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RUN_BYTES = 16 << 20
 
 
 def in_order(lines: Iterable[bytes], scratch: Path) -> Iterator[bytes]:
-    """The lines in the order of their bytes; what does not fit into memory is kept in files in `scratch` meanwhile."""
+    """The lines in the order of their bytes; lines beyond the memory limit are kept in files in `scratch`."""
     with ExitStack() as files:
         runs: list[BinaryIO] = []
         held: list[bytes] = []

@@ -1,4 +1,4 @@
-"""The rows of a platform as JSON lines, and back: the same lines from whichever database has the rows."""
+"""The rows of a platform as JSON lines, and back: SQLite and PostgreSQL give the same lines."""
 
 from __future__ import annotations
 
@@ -86,13 +86,13 @@ _NEW = {"settings": 4, "accounts": 2, "algorithms": 1, "builds": 1, "versions": 
 
 
 def is_untouched(database: Database) -> bool:
-    """Whether a platform has only what every new one has."""
+    """Whether a platform has only the rows of every new platform."""
     with database.snapshot() as rows:
         return all(rows.execute(f"SELECT count(*) FROM {table}").fetchone()[0] <= _NEW.get(table, 0) for table in KEYS)
 
 
 def clear(rows: Rows) -> None:
-    """Delete all rows inside a transaction, those included that every new platform has."""
+    """Delete all rows inside a transaction, including those of every new platform."""
     for table in (*DERIVED, *reversed(KEYS)):
         rows.execute(f"DELETE FROM {table}")
 
@@ -101,7 +101,7 @@ def load(rows: Rows, table: str, lines: Iterable[bytes]) -> None:
     """Insert rows from their lines inside a transaction.
 
     Raises:
-        Damaged: if a line is no row of this table.
+        Damaged: if a line is not a row of this table.
     """
     names = [column[0] for column in rows.execute(f"SELECT * FROM {table} WHERE 1 = 0").description]
     statement = f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"
@@ -121,24 +121,24 @@ def _row(table: str, names: list[str], line: bytes) -> tuple[object, ...]:
 
 
 def values_of(table: str, line: bytes) -> dict[str, Any]:
-    """A row from its line, checked to lead nowhere out of the platform's directory.
+    """A row from its line, whose paths must stay in the platform's directory.
 
     Raises:
-        Damaged: if it is no row, or does.
+        Damaged: if it is invalid, or a path leads outside.
     """
     try:
         parsed = json.loads(line)
         values = {name: _unpacked(value) for name, value in parsed.items()}
     except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
-        raise Damaged(f"The table {table} holds a line that is no row: {line[:60]!r}") from None
+        raise Damaged(f"The table {table} has an invalid line: {line[:60]!r}") from None
     for name, is_safe in _PLACES.get(table, {}).items():
         if not isinstance(values.get(name), str) or not is_safe(values[name]):
-            raise Damaged(f"The table {table} names a place outside of the platform: {str(values.get(name))[:100]!r}")
+            raise Damaged(f"The table {table} has a path outside the platform: {str(values.get(name))[:100]!r}")
     return values
 
 
 def is_component(name: str) -> bool:
-    """Whether a name is that of one file or directory, and not of one that leads elsewhere."""
+    """Whether a name is a single path component that stays in its directory."""
     return name not in {"", ".", ".."} and "/" not in name and "\0" not in name
 
 

@@ -1,4 +1,4 @@
-"""`algo local backup` and `restore`: a platform with all its data as a directory or a file, and back."""
+"""`algo local backup` and `algo local restore`."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def _written(place: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _sink(app: App, target: str, place: Path) -> Iterator[Sink]:
-    """Where a backup goes; with a file, it appears when it is whole."""
+    """The sink of a backup; a file appears when it is complete."""
     from algo_local.backups.archive import DirectoryStore, TarSink, compressing, exclusively
     from algo_local.metadata.sqlite import SCHEMA_VERSION
 
@@ -117,7 +117,7 @@ def _sink(app: App, target: str, place: Path) -> Iterator[Sink]:
         store.begin()
         with exclusively(place) as is_alone:
             if not is_alone:
-                raise AlgoError(f"Another process writes a backup to {place}", "Wait until it has ended")
+                raise AlgoError(f"Another process is writing a backup to {place}", "Wait until it has ended")
             yield store
 
 
@@ -129,7 +129,7 @@ def _check_replaceable(place: Path, *, is_there: bool) -> None:
     from algo_local.backups.archive import is_backup
 
     if is_there and not is_backup(place):
-        raise UsageError(f"{place} exists, and is no backup", "Name another file, or remove it")
+        raise UsageError(f"{place} exists and is not a backup", "Name another file, or remove it")
 
 
 @click.command()

@@ -19,7 +19,7 @@ _ID = 12
 
 
 def view_of(root: Path) -> ClusterView | None:
-    """What the platform that is served from a state directory last saw of its cluster; None if it has none."""
+    """The last view of the cluster of the platform served from a state directory; None without one."""
     from algo_local.execution.cluster_report import cluster_view
 
     return cluster_view(root / "executor")
@@ -66,7 +66,7 @@ def show_cluster(app: App, root: Path) -> None:
 
 
 def summary(view: ClusterView) -> str:
-    """A line about the whole."""
+    """A line about the whole cluster."""
     nodes = [node for node in view.cluster.get("nodes", []) if node["alive"]]
     cpus = sum(node["resources"].get("cpus", 0) for node in nodes)
     free = sum(node["free"].get("cpus", 0) for node in nodes)

@@ -1,4 +1,4 @@
-"""`algo local connector`: which stores the platform's accounts are connected to."""
+"""`algo local connector`: connects accounts to object stores and other file systems."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`algo local dev`: an algorithm's directory, served while it is written."""
+"""`algo local dev`: serves an algorithm's directory during development."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def dev(app: App, directory: str, watch: bool, port: int) -> None:
     Example:
       algo local dev ./my_algorithm --watch
     """
-    from algo_local.execution.renewing import RenewingExecutor
+    from algo_local.execution.development_executor import DevelopmentExecutor
     from algo_local.opening import open_platform
     from algo_local.serving.development import Development
     from algo_local.serving.processes.process_setup import prepare_process
@@ -50,7 +50,7 @@ def dev(app: App, directory: str, watch: bool, port: int) -> None:
 
     prepare_process()
     shown = Lines(app)
-    platform = open_platform(State.of(), RenewingExecutor)
+    platform = open_platform(State.of(), DevelopmentExecutor)
     platform.check_writable()
     run = DirectoryRun(directory, report=app.output.log if app.verbose else None, on_output=shown.add)
     served = Development(platform, run._replace(on_delay=app.output.info), app.output.log)
@@ -96,7 +96,7 @@ def _tell(app: App, address: str, names: tuple[str, str], secret: str) -> None:
 
 
 class Lines:
-    """Shows what algorithms print, whole lines as they come."""
+    """Prints the output of algorithms, line by line."""
 
     def __init__(self, app: App) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""`algo local prune`, `build`, `environment` and `data`: the disk that the platform takes, and how to get it back."""
+"""`algo local prune`, `build`, `environment` and `data`: shows and frees the platform's disk space."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _offering(
                 return []
             with closing(Platform(state)) as platform:
                 found = list(names(platform, ctx))
-        except (AlgoError, OSError):  # whatever is wrong, TAB is not the place to say so
+        except (AlgoError, OSError):  # completion must not print errors
             return []
         return [name for name in found if name.lower().startswith(incomplete.lower())]
 

@@ -122,21 +122,21 @@ def serve(
         )
     if ray_address is not None:
         if engine != "ray":
-            raise UsageError("--ray-address is of --engine ray", "Add --engine ray, or leave out --ray-address")
+            raise UsageError("--ray-address needs --engine ray", "Add --engine ray, or leave out --ray-address")
         os.environ["ALGO_RAY_ADDRESS"] = ray_address  # as for processes that this one starts
     if insecure_http:
         os.environ["ALGO_RAY_INSECURE"] = "1"
     _check_settings()
     if engine is None:
         _check_sandbox(app, is_local=bool(_LOOPBACK.fullmatch(host)))
-    from algo_local.execution.ahead import workers_kept_ready
     from algo_local.execution.factories import executor_opener
+    from algo_local.execution.ready_workers import workers_kept_ready
     from algo_local.opening import open_platform
     from algo_local.serving.call_log import CallLog
     from algo_local.serving.processes.process_setup import prepare_process
     from algo_local.serving.request_log import RequestLog
     from algo_local.serving.serve import serve_in_processes, serve_until_signal
-    from algo_local.workers import review_and_prepare
+    from algo_local.worker_updates import review_and_prepare
 
     prepare_process()
     opener = executor_opener(app, engine) if engine is not None else None

@@ -84,7 +84,7 @@ def migrate(app: App, source: str | None, target: str | None, reopen: bool) -> N
         _reopen(app, begin)
         return
     if not end:
-        raise UsageError("A migration needs a place to move to", "Name it: algo local migrate --to STATE")
+        raise UsageError("A migration needs a destination", "Name it: algo local migrate --to STATE")
     from algo_local.backups.migrate import Migration
 
     try:

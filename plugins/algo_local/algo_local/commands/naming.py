@@ -1,4 +1,4 @@
-"""Algorithms and places as people type them."""
+"""Parses names of algorithms and places in arguments of `algo local`, with suggestions for unknown names."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def known_pattern(platform: Platform, text: str, *, owner: str, allow_missing: b
 
     Raises:
         UsageError, Invalid: if the text is no pattern.
-        NotFoundError: if it fits no algorithm and is not `allow_missing`: the key would be good for nothing.
+        NotFoundError: if it matches no algorithm, unless `allow_missing`: the key could call nothing.
     """
     bare = text.removeprefix("algo://").removesuffix("/*")
     account, slash, name = bare.partition("/")

@@ -14,9 +14,10 @@ _ARGUMENTS_BEGIN = 47
 
 
 def hide(*urls: str | None) -> None:
-    """Overwrite URLs that hold secrets in this process's command line, as `ps` shows it, where the system has that.
+    """Overwrite URLs that hold passwords in this process's command line, as `ps` shows it, where the system allows
+    that.
 
-    Processes that this one forks have the same. Other users can have seen it before: passwords belong elsewhere.
+    Forks inherit the change. Other users may have seen the password before: it belongs into a variable or a file.
     """
     for url in urls:
         if url and (shown := place(url)) != url:
@@ -26,7 +27,7 @@ def hide(*urls: str | None) -> None:
 
 def _overwrite(text: bytes, by: bytes) -> None:
     line = (_SELF / "cmdline").read_bytes()
-    # The name of the program, before the fields, may hold anything.
+    # The name of the program, before the fields, may contain spaces and brackets.
     fields = (_SELF / "stat").read_bytes().rpartition(b")")[2].split()
     begin = int(fields[_ARGUMENTS_BEGIN - 2])
     same_length = by[: len(text)].ljust(len(text))

@@ -1,4 +1,4 @@
-"""`algo local publish`: a directory becomes a version."""
+"""`algo local publish`: builds a directory and publishes it as a version."""
 
 from __future__ import annotations
 
@@ -64,9 +64,9 @@ def publish(
       algo local publish ./my_algorithm acme/Detector --version 1.0.0
     """
     from algo_local.opening import open_platform
-    from algo_local.samples import sample_call
+    from algo_local.sample_runs import sample_call
 
-    # Installing requirements can take minutes, in which a person wants to see something happen.
+    # Installing requirements can take minutes: show progress.
     every = app.output.info if app.verbose or app.output.shows_progress else None
     wanted = parse_python(python) if python else ()
     wish = Wish(version, kind, public=public, network_access=network_access, python=wanted)
@@ -98,7 +98,7 @@ def publish(
 def _names(platform: Platform, directory: Path, algorithm: str | None) -> tuple[str, str]:
     """Owner and name: as given, else as the directory says. UsageError, BuildError if neither says so."""
     if algorithm is None:
-        from algo_local.web.directory import algorithm_directory
+        from algo_local.web.directory_calls import algorithm_directory
 
         path = algorithm_directory(_typed(directory), "algo local publish")
         return identity(path, read_configuration(path), platform.account)
@@ -109,7 +109,7 @@ def _names(platform: Platform, directory: Path, algorithm: str | None) -> tuple[
 
 
 def _sudo(platform: Platform, owner: str) -> str:
-    """What the platform's own user needs to see the builds of an account."""
+    """The option with which the platform's own user sees builds of another account."""
     account = platform.account
     return "" if owner == account or owner in platform.metadata.roles(account) else " --sudo"
 
@@ -146,7 +146,7 @@ def _tell_if_elsewhere(app: App) -> None:
 
     try:
         profile = app.profiles.resolve(app.profile_flag)
-    except AlgoError:  # nothing here needs a profile
+    except AlgoError:  # publishing needs no profile
         return
     host = urlsplit(profile.address).hostname
     if host and (app.profile_flag or not is_loopback(host)):

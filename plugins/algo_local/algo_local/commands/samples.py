@@ -118,7 +118,7 @@ def _published(platform: Platform, one: _Sample, report: Callable[[str], None]) 
 
 
 def _photograph(app: App, version: Version, path: Path) -> Path:
-    """Write the photograph, unless it is there; it is in a package of the detector's environment."""
+    """Write the photograph, from a package in the detector's environment, unless the file exists."""
     if path.exists():
         app.output.info(f"{path} exists, and stays as it is")
         return path

@@ -1,4 +1,4 @@
-"""`algo local top`: what the platform on this machine is doing, as it happens."""
+"""`algo local top`: shows the activity of the platform on this machine, continuously."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def _ended(keys: int | None, interval: float, terminal: int, size: os.terminal_s
 
 @contextmanager
 def _keys() -> Iterator[int | None]:
-    """Where keys come from one by one, without being shown; None if standard input is no terminal."""
+    """A descriptor to read single keys from, without echo; None if standard input is not a terminal."""
     if not sys.stdin or not sys.stdin.isatty():
         yield None
         return

@@ -1,4 +1,4 @@
-"""`algo local test` and `algo local shell`: what an author runs in an algorithm's own environment."""
+"""`algo local test` and `algo local shell`: run tests or a program in an algorithm's own environment."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from algo_local.cases import Case
     from algo_local.execution.payload import Outcome
     from algo_local.platform import Platform
-    from algo_local.web.directory import DirectoryCalls
+    from algo_local.web.directory_calls import DirectoryCalls
 
 _PATTERNS = ("*_test.py", "test_*.py")
 """The names of files with tests, as pytest finds them."""
@@ -53,9 +53,9 @@ def _environment(values: tuple[str, ...]) -> dict[str, str]:
 
 @contextmanager
 def _built(app: App, directory: str, env: tuple[str, ...]) -> Iterator[tuple[Platform, DirectoryCalls]]:
-    """The algorithm in a directory, built; what was built is removed in the end."""
+    """Build the algorithm in a directory; the build is removed at the end of the block."""
     from algo_local.opening import open_platform
-    from algo_local.web.directory import DirectoryCalls
+    from algo_local.web.directory_calls import DirectoryCalls
 
     report = app.output.info if app.verbose or app.output.shows_progress else None
     run = DirectoryRun(directory, _environment(env), report=report, on_delay=app.output.info)
@@ -89,7 +89,7 @@ def test(app: App, directory: str, arguments: tuple[str, ...], env: tuple[str, .
     """
     from algo_local.cases import LIKE, NAME, cases_of
     from algo_local.execution.payload import Payload
-    from algo_local.samples import call
+    from algo_local.sample_runs import call
 
     with _built(app, directory, env) as (platform, calls):
         cases = cases_of(calls.path)
@@ -120,7 +120,7 @@ def _has_tests(build: Build) -> bool:
 
 
 def run_cases(app: App, cases: list[Case], call: Callable[[Any], Outcome]) -> dict[int, str]:
-    """What is wrong with the cases that fail, by their numbers; each is told as it ends. `call` calls with an input."""
+    """The reasons of failed cases by their numbers; each is reported as it ends. `call` calls with an input."""
     failures = {}
     for number, case in enumerate(cases):
         wrong = case.failure(call(case.input))
@@ -132,7 +132,7 @@ def run_cases(app: App, cases: list[Case], call: Callable[[Any], Outcome]) -> di
 
 
 def tell_and_judge(app: App, cases: list[Case], failures: dict[int, str], code: int | None = None) -> None:
-    """Print the results as JSON, if that is wanted. `code` is the exit code of the tests, if there were any.
+    """Print the results as JSON, if requested. `code` is the exit code of the tests, if there are any.
 
     Raises:
         TestsFailed: if tests or cases failed.

@@ -40,7 +40,7 @@ def test_version(app: App, algorithm: str, directory: Path) -> None:
 
 
 def _outcome(app: App, algorithm: str, given: Any) -> Outcome:
-    """What comes of a call; errors of the platform and of the network end the test."""
+    """The outcome of a call; errors of the platform or the network end the test."""
     from algo_local.execution.payload import Failure, Outcome, Payload
 
     try:

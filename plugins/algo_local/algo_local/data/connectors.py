@@ -199,7 +199,7 @@ class Connectors:
         if connector.options is None:
             raise PlatformError(
                 f"The options of the connector {connector.name} are missing",
-                f"Make it again: algo local connector remove {connector.name}, then add",
+                f"Add it again: algo local connector remove {connector.name}, then add",
             )
         options: dict[str, Any] = json.loads(self._vault.decrypt(connector.options))
         return options

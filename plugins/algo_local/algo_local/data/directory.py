@@ -200,7 +200,7 @@ class DirectoryObjects:
     def _compare(self, directory: Directory, name: str, identity: str) -> None:
         found = self.info(directory, name)
         if (found.identity if found else "") != identity:
-            raise ConditionFailed(f"The file {name!r} is another one than the one to be replaced")
+            raise ConditionFailed(f"The file {name!r} is not the one to be replaced")
 
     def make(self, directory: Directory) -> None:
         """Create a directory and its parents, if missing."""

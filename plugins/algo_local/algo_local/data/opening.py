@@ -87,7 +87,7 @@ def _parsed(url: str) -> tuple[DataUri, dict[str, str]]:
         )
     if uri.scheme in {HOSTED, LOCAL}:
         raise ConfigError(
-            f"{place(url)} is no object store",
+            f"{place(url)} is not an object store",
             "Leave out --objects: ALGO_LOCAL_ROOT names the directory of the platform's state",
         )
     if not uri.path or is_only_key(uri.path):
@@ -108,7 +108,7 @@ def _opened(uri: DataUri, options: dict[str, str]) -> Storage:
     scheme = given.pop("protocol", None) or uri.scheme
     if scheme in _UNSHARED:
         raise ConfigError(
-            f"{place(str(uri))} is no store that processes share: what one stores by {scheme}, others do not see",
+            f"{place(str(uri))} is not shared: each process sees only what it stored itself by {scheme}",
             "Name an object store, such as s3://BUCKET/PREFIX, or leave out --objects: then objects are files of the"
             " platform's directory",
         )

@@ -129,7 +129,7 @@ def _unpack(file: BinaryIO, tree: Path) -> None:
     with tarfile.open(fileobj=file, mode="r:gz") as archive:
         for member in archive:
             if not _NO_PARTS.isdisjoint(member.name.split("/")) or "\0" in member.name:
-                raise ValueError(f"{member.name[:100]!r} is no name of a file in a tree")
+                raise ValueError(f"{member.name[:100]!r} is not a valid file name in a tree")
             path = tree / member.name
             path.parent.mkdir(parents=True, exist_ok=True)
             if member.issym():

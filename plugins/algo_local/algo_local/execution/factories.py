@@ -72,5 +72,5 @@ def _choice(app: App, name: str) -> str:
 
 def _checked(made: object) -> Executor:
     if missing := [method for method in METHODS if not callable(getattr(made, method, None))]:
-        raise TypeError(f"it returned {made!r:.80}, which is no executor: it has no {missing[0]}")
+        raise TypeError(f"it returned {made!r:.80}, which is not an executor: it has no {missing[0]}")
     return cast("Executor", made)

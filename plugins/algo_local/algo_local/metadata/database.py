@@ -1,8 +1,8 @@
-"""What the platform asks of its database: rows by SQL that all of them understand, and one writer at a time.
+"""The contract of the platform's database: SQL that SQLite and PostgreSQL share, and one writer at a time.
 
-Statements are plain text with `?` for values. They keep to what SQLite and PostgreSQL have in common: conflicts name
-their columns, truth values are compared with 1, subqueries have names. Names that the schema declares to be
-case-insensitive compare without regard to the case of ASCII letters, and texts sort by their code points.
+Statements are text with `?` for values, in the common subset of both: conflicts name their columns, truth values are
+compared with 1, subqueries have names. Columns that the schema declares case-insensitive ignore the case of ASCII
+letters, and texts sort by code points. `sqlite.py` and `postgresql/database.py` implement it.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _T = TypeVar("_T")
 class IntegrityError(Exception):
     """A statement contradicts a constraint: a name that exists already, or a reference to nothing.
 
-    Raised when the block of the transaction is left, of which nothing remains.
+    Raised at the end of the transaction's block; the transaction is rolled back.
     """
 
 
 class Result(Protocol):
-    """The rows that a statement has found, as tuples, or how many it has changed."""
+    """The result of a statement: rows as tuples, or the number of changed rows."""
 
     @property
     def rowcount(self) -> int:
@@ -39,30 +39,30 @@ class Result(Protocol):
         """The next row; None after the last."""
 
     def fetchall(self) -> list[Any]:
-        """All rows that are left."""
+        """All remaining rows."""
 
     def __iter__(self) -> Iterator[Any]: ...
 
 
 class Rows(Protocol):
-    """A connection to the database, inside the block that has taken it.
+    """A connection to the database, inside a block of `Database.read`, `snapshot` or `write`.
 
     Texts may contain any character, integers have 64 bits, real numbers are floats, and truth values come back as
     0 and 1.
     """
 
     def execute(self, sql: str, parameters: Sequence[Any] = ..., /) -> Result:
-        """Run a statement with values in the places of its question marks."""
+        """Run a statement with values for its question marks."""
 
     def executemany(self, sql: str, parameters: Iterable[Sequence[Any]], /) -> Result:
-        """Run a statement once for each of these values."""
+        """Run a statement once for each sequence of values."""
 
 
 class Database(Protocol):
     """Rows for many threads and processes; opened on first use, created if missing.
 
-    It can be used after a fork in both processes. Every method raises ConfigError if what is there is not this
-    platform's or a newer one's, and StorageUnavailable if it cannot be used now: what was asked for was not done.
+    It can be used in both processes after a fork. Every method raises ConfigError if the database belongs to another
+    program or a newer version, and StorageUnavailable if it cannot be used now; nothing was changed then.
     """
 
     def read(self) -> AbstractContextManager[Rows]:
@@ -74,30 +74,30 @@ class Database(Protocol):
     def write(self, *, to_disk: bool = False) -> AbstractContextManager[Rows]:
         """An exclusive write transaction; committed unless the block raises.
 
-        No other one begins meanwhile, in any process on any machine. With `to_disk`, it outlives a power failure as
-        well. It also serves as the lock under which a change of the file system is joined to that of its rows.
+        No other write transaction runs meanwhile, in any process on any machine. With `to_disk`, it survives a power
+        failure. It also serves as the lock for a change of files together with their rows.
         """
 
     def now(self) -> float:
-        """Seconds since the epoch by the one clock that all who share the rows go by, whatever their own say."""
+        """Seconds since the epoch by the database's clock, which all processes share."""
 
     def remembered(self, what: tuple[Hashable, ...], ask: Callable[[], _T]) -> _T:
-        """What `ask` gives, or what it gave since anybody changed what it depends on; nobody may change that.
+        """The result of `ask`, cached under `what` until the database changes; the caller must not modify it.
 
-        `ask` may raise, and depends on `what` and on the database only, without the record of calls.
+        `ask` may raise. It may depend only on `what` and on the database, without the tables of calls.
         """
 
     def pinned(self) -> AbstractContextManager[None]:
-        """A block in this thread whose remembered answers are at least as new as its begin; it changes none of them.
+        """A block in which this thread checks only once, at its start, whether cached answers are still valid.
 
-        It asks once whether the database was changed, instead of once for each answer.
+        The block must not change the answers that it uses.
         """
 
     def compact(self) -> None:
-        """Give the space of deleted rows back, unless others are using the database."""
+        """Free the space of deleted rows, unless other processes use the database."""
 
     def size(self) -> int:
-        """The bytes that it takes."""
+        """The size of the database in bytes."""
 
     def close(self) -> None:
         """Close the idle connections; the database can be used again afterwards."""

@@ -52,7 +52,7 @@ class IncomingWebhooks:
         with self._database.write() as rows:
             (count,) = rows.execute("SELECT count(*) FROM incoming_webhooks WHERE owner = ?", (owner,)).fetchone()
             if count >= MOST:
-                raise Invalid(f"An account may have {MOST} incoming webhooks", ErrorCode.INPUT_VALIDATION_ERROR)
+                raise Invalid(f"An account may have at most {MOST} incoming webhooks", ErrorCode.INPUT_VALIDATION_ERROR)
             rows.execute(
                 f"INSERT INTO incoming_webhooks ({_COLUMNS}, digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (made.id, owner, algorithm, version, made.created_at, None, "", "", _digest(token)),

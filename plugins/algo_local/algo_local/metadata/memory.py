@@ -1,4 +1,4 @@
-"""Answers of a database that are remembered until it is changed."""
+"""A cache of query results, valid until the database changes; see `Database.remembered`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Memory:
     """Answers of a database, each as long as its version stays the same; see `Database.remembered`."""
 
     def __init__(self, version: Callable[[], Hashable]) -> None:
-        """`version` asks the database for what differs after every change that was committed before it is called."""
+        """`version` queries a value from the database that differs after every committed change."""
         self._ask_version = version
         self._lock = threading.Lock()
         self._version: Hashable = None
@@ -30,7 +30,7 @@ class Memory:
     def remembered(self, what: tuple[Hashable, ...], ask: Callable[[], _T]) -> _T:
         """See `Database.remembered`."""
         self._asked += 1
-        if self._asked < WORTH_REMEMBERING:  # a command ends before that pays
+        if self._asked < WORTH_REMEMBERING:  # a short command gains nothing from the cache
             return ask()
         found = getattr(self._pins, "found", None)
         if found is None:
@@ -49,7 +49,7 @@ class Memory:
         return Pinned(self)
 
     def pin(self) -> None:
-        """Have this thread use the answers of now until they are unpinned."""
+        """Have this thread use the current answers until `unpin`."""
         if self._asked >= WORTH_REMEMBERING:
             self._pins.found = self._valid()
 

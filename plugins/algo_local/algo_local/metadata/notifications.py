@@ -32,7 +32,7 @@ class Notification:
 
 
 class Notifications:
-    """What all accounts were told."""
+    """The notifications of all accounts."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -48,7 +48,7 @@ class Notifications:
             )
 
     def of(self, account: str, kinds: Collection[str], since: float, limit: int) -> list[Notification]:
-        """What an account was told of these kinds since then, newest first."""
+        """The notifications of these kinds that an account has got since a time, newest first."""
         query = (
             "SELECT type, context, created_at FROM notifications WHERE account = ? AND created_at >= ?"
             f" AND type IN ({', '.join('?' * len(kinds))}) ORDER BY created_at DESC LIMIT ?"

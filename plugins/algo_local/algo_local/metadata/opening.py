@@ -1,4 +1,4 @@
-"""Opens the database of a state: a file of its directory, or one on a server."""
+"""Opens the database of a platform's state: the SQLite file, or the PostgreSQL server of `--metadata URL`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def open_database(state: State) -> Database:
 
 
 def open_places(state: State) -> Places | None:
-    """What limits the processes of all machines together; None where one process has what is limited.
+    """The limits that processes on all machines share; None for SQLite, where one process has them.
 
     Raises:
         ConfigError: if its URL needs packages that are not installed.
@@ -45,7 +45,7 @@ def open_places(state: State) -> Places | None:
 
 @contextmanager
 def _installed(url: str) -> Iterator[None]:
-    """Say how to install the packages that imports inside the block do not find."""
+    """Report imports that fail in the block, with the command that installs the packages."""
     try:
         yield
     except ImportError as error:  # also psycopg's own, where libpq is missing

@@ -73,7 +73,7 @@ class Organizations:
             if not found:
                 raise Missing(f"No organization type {name[:100]}", ErrorCode.ORGANIZATION_TYPE_NOT_FOUND)
             if rows.execute("SELECT 1 FROM organizations WHERE type = ?", found).fetchone():
-                raise Invalid(f"Organizations have the type {name}", ErrorCode.INVALID_REQUEST)
+                raise Invalid(f"Organizations of the type {name} exist", ErrorCode.INVALID_REQUEST)
             rows.execute("DELETE FROM organization_types WHERE id = ?", found)
 
     def create(
@@ -101,7 +101,7 @@ class Organizations:
     def edit(
         self, organization: Organization, type_id: str, attributes: Mapping[str, Any], external_id: str | None
     ) -> None:
-        """Change what an organization is called, and its type; its name stays. The errors of `create`."""
+        """Change an organization's attributes and type, not its name. Raises as `create`."""
         with self._database.write() as rows:
             self._check(rows, organization.name, type_id, external_id)
             rows.execute(

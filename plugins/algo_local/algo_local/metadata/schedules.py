@@ -64,7 +64,7 @@ class Schedule:
 
 
 def next_time(cron: str, zone: str, moment: float) -> float:
-    """The first time after a moment that an expression means.
+    """The first time after a moment that matches a cron expression.
 
     Raises:
         Invalid: if the expression or the time zone cannot be understood, or the time never comes.
@@ -98,7 +98,7 @@ class Schedules:
         """Make a schedule for an account; `given` is the content type and text of the input.
 
         Raises:
-            Invalid: if the schedule means no time, or the account has too many.
+            Invalid: if the schedule never comes due, or the account has too many.
         """
         now = self._database.now()
         made = Schedule(
@@ -107,7 +107,7 @@ class Schedules:
         with self._database.write() as rows:
             (count,) = rows.execute("SELECT count(*) FROM schedules WHERE owner = ?", (owner,)).fetchone()
             if count >= MOST:
-                raise Invalid(f"An account may have {MOST} schedules", ErrorCode.INPUT_VALIDATION_ERROR)
+                raise Invalid(f"An account may have at most {MOST} schedules", ErrorCode.INPUT_VALIDATION_ERROR)
             values = [getattr(made, name.strip()) for name in _COLUMNS.split(",")]
             rows.execute(f"INSERT INTO schedules ({_COLUMNS}) VALUES ({', '.join('?' * len(values))})", values)
         return made
@@ -144,7 +144,7 @@ class Schedules:
     def claim(self) -> list[Schedule]:
         """The schedules whose time has come. One process gets each: its next time is set in the same transaction.
 
-        Those whose time has been missed get their next one, too. All processes go by the clock of the database.
+        Schedules that missed their time get their next one as well. All processes use the clock of the database.
         """
         due: list[Schedule] = []
         moment, now = self.next_moment(), self._database.now()

@@ -1,4 +1,4 @@
-"""Source hosts besides the platform itself, and which algorithm has its sources on which (API section 6.5)."""
+"""External source hosts, and the repositories of algorithms on them (API section 6.5)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Scm:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where an algorithm has its sources."""
+    """The external repository of an algorithm's sources."""
 
     scm: Scm
     repository: str
@@ -110,7 +110,7 @@ class Scms:
             rows.execute("UPDATE scms SET is_default = CASE WHEN id = ? THEN 1 ELSE 0 END", (identifier or "",))
 
     def connect(self, identifier: str, account: str, username: str, password: str) -> None:
-        """Remember as whom an account fetches from a host."""
+        """Store the login with which an account fetches from a host."""
         value = self._vault.encrypt(json.dumps([username, password]))
         with self._database.write() as rows:
             _one(rows, identifier)
@@ -118,7 +118,7 @@ class Scms:
             rows.execute(f"INSERT INTO scm_tokens VALUES (?, ?, ?) {conflict}", (identifier, account, value))
 
     def login(self, identifier: str, account: str) -> tuple[str, str] | None:
-        """As whom an account fetches from a host: name and password; None if it has not said."""
+        """The login with which an account fetches from a host: name and password; None without one."""
         with self._database.read() as rows:
             query = "SELECT value FROM scm_tokens WHERE scm = ? AND account = ?"
             found = rows.execute(query, (identifier, account)).fetchone()
@@ -129,14 +129,14 @@ class Scms:
 
     @staticmethod
     def place(rows: Rows, algorithm: str, identifier: str, repository: str) -> None:
-        """Say inside a transaction where a new algorithm has its sources. Missing, or Invalid for a disabled host."""
+        """Record inside a transaction the source host of a new algorithm. Missing, or Invalid for a disabled host."""
         if not _one(rows, identifier).enabled:
             raise Invalid("The source host is disabled", ErrorCode.SCM_DISABLED)
         values = (algorithm, identifier, repository, secrets.token_hex(20))
         rows.execute("INSERT INTO algorithm_sources VALUES (?, ?, ?, ?)", values)
 
     def source(self, algorithm: str, owner: str) -> Source | None:
-        """Where an algorithm, given by its id and owner, has its sources; None for the platform itself."""
+        """The external repository of an algorithm, by its id and owner; None if the platform has it."""
         with self._database.read() as rows:
             query = "SELECT scm, repository, webhook_secret FROM algorithm_sources WHERE algorithm = ?"
             found = rows.execute(query, (algorithm,)).fetchone()
@@ -146,7 +146,7 @@ class Scms:
         return Source(scm, found[1], found[2], *(self.login(scm.id, owner) or ("", "")))
 
     def forget_account(self, account: str) -> None:
-        """Forget as whom an account fetches."""
+        """Delete the logins of an account."""
         with self._database.write() as rows:
             rows.execute("DELETE FROM scm_tokens WHERE account = ?", (account,))
 

@@ -32,12 +32,13 @@ class SqliteDatabase:
     Connections are pooled rather than tied to threads: a reader or writer takes a free one, so that there are never
     more than there are simultaneous users, and all can be closed. A fork starts with an empty pool.
 
-    Every method raises ConfigError if the file is not this platform's, or a newer one's, or its directory cannot be
-    made, and StorageUnavailable if SQLite fails (disk full, no permission, locked for longer than `BUSY_SECONDS`).
+    Every method raises ConfigError if the file belongs to another program or a newer version, or its directory cannot
+    be created, and StorageUnavailable if SQLite fails (disk full, no permission, locked for longer than
+    `BUSY_SECONDS`).
     """
 
     def __init__(self, path: Path, schema: int = SCHEMA_VERSION) -> None:
-        """`schema` is the version that the file gets, or has."""
+        """`schema` is the version of the schema to create or expect."""
         self.path = path
         self._schema = schema
         self._idle: list[sqlite3.Connection] = []
@@ -104,7 +105,7 @@ class SqliteDatabase:
         self.close()
         try:
             with closing(sqlite3.connect(self.path, timeout=1.0, isolation_level=None)) as connection:
-                # Write-ahead logging can only be left by the last one who has the file open.
+                # Only the last process that has the file open can leave write-ahead logging.
                 is_alone = connection.execute("PRAGMA journal_mode=DELETE").fetchone()[0] == "delete"
                 if is_alone:
                     connection.execute("PRAGMA journal_mode=WAL")
@@ -122,7 +123,7 @@ class SqliteDatabase:
         self._memory.clear()
 
     def size(self) -> int:
-        """The bytes of the file and of those beside it."""
+        """The size in bytes of the file and its companion files."""
         from algo_local.trees import disk_use
 
         return disk_use(self.path.with_name(self.path.name + ending) for ending in ("", "-wal", "-shm"))
@@ -145,7 +146,7 @@ class SqliteDatabase:
         self._create_private()
         connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         try:
-            # Rows outlive a killed process in any case; NORMAL gives up only the last ones at a power failure.
+            # Rows survive a killed process in any case; with NORMAL, only a power failure loses the latest.
             connection.execute("PRAGMA synchronous=NORMAL")
             connection.execute("PRAGMA foreign_keys=ON")
             if not self._checked:
@@ -176,7 +177,7 @@ class SqliteDatabase:
         from algo_local.metadata.migrations import upgrade
 
         _use_wal(connection)
-        # Tables are made anew by some migrations, which must not count as removing what others refer to.
+        # Some migrations recreate tables, which must not delete the rows that refer to them.
         connection.execute("PRAGMA foreign_keys=OFF")
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -202,7 +203,7 @@ class SqliteDatabase:
 
 
 class _Watch:
-    """A connection that never writes itself, so that its version tells of the changes of all others."""
+    """A connection that never writes, so that its data version shows the changes of all others."""
 
     def __init__(self, database: SqliteDatabase) -> None:
         self._database = database
@@ -212,7 +213,7 @@ class _Watch:
         self._opened = 0
 
     def version(self) -> tuple[int, int]:
-        """What differs after each change of the file."""
+        """A value that differs after each change of the file."""
         with self._lock:
             if self._connection is None or self._pid != os.getpid():
                 with self._database.read():  # which makes and checks the file

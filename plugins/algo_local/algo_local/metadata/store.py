@@ -1,4 +1,4 @@
-"""Names of accounts, collections with their ACLs, and digests of files."""
+"""The core tables: settings of the platform, accounts and roles, collections with ACLs, digests of files."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ class Collection(NamedTuple):
 
 
 class Metadata:
-    """The rows that say who is who, and which collections there are."""
+    """Settings, accounts, collections, and digests and media types of files."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
 
     def setting(self, name: str) -> str | None:
-        """A fact about this platform as a whole, such as the name of its own account."""
+        """A setting of the platform as a whole, such as the name of its own account; None if it is not set."""
         with self.database.read() as rows:
             found = rows.execute("SELECT value FROM settings WHERE name = ?", (name,)).fetchone()
         return found[0] if found else None
 
     def settings(self, *names: str) -> dict[str, str]:
-        """Those of several facts about this platform that there are."""
+        """The values of those settings that are set."""
         with self.database.read() as rows:
             query = f"SELECT name, value FROM settings WHERE name IN ({', '.join('?' * len(names))})"
             return dict(rows.execute(query, names).fetchall())
@@ -61,13 +61,13 @@ class Metadata:
             return [row[0] for row in rows.execute("SELECT name FROM accounts ORDER BY name")]
 
     def account(self, name: str) -> str | None:
-        """An account's name as it is spelled, found in any spelling, or by its id; None if there is none."""
+        """The stored spelling of an account's name, given in any case or by its id; None if there is none."""
         with self.database.read() as rows:
             found = rows.execute("SELECT name FROM accounts WHERE name = ? OR id = ?", (name, name.lower())).fetchone()
         return found[0] if found else None
 
     def roles(self, account: str) -> Mapping[str, str]:
-        """What an account is in which organizations; nothing yet where it is only invited."""
+        """The roles of an account by organization, without invitations."""
 
         def ask() -> Mapping[str, str]:
             query = "SELECT organization, role FROM members WHERE account = ? AND role != 'invited'"
@@ -77,7 +77,7 @@ class Metadata:
         return self.database.remembered(("roles", account), ask)
 
     def is_administrator(self, account: str) -> bool:
-        """Whether an account has an administrator's rights, if it asks for them."""
+        """Whether an account may use an administrator's rights."""
 
         def ask() -> bool:
             with self.database.read() as rows:
@@ -87,7 +87,7 @@ class Metadata:
         return self.database.remembered(("administrator", account), ask)
 
     def ensure_account(self, name: str) -> str:
-        """The account of that name, made if it is new; its name as it is spelled.
+        """Create an account unless it exists; returns the stored spelling of its name.
 
         Raises:
             RequestRefused: if an account cannot have this name.
@@ -113,7 +113,7 @@ class Metadata:
         return self._collections("1 = 1")
 
     def platform_id(self) -> str:
-        """A text that identifies this platform, wherever its database goes."""
+        """A text that identifies this platform, even after its database was moved."""
         import uuid
 
         if found := self.setting(PLATFORM_ID):
@@ -147,7 +147,7 @@ class Metadata:
         return found.acl if found else None
 
     def set_acl(self, owner: str, name: str, acl: Acl) -> bool:
-        """Change a collection's ACL; whether there is such a collection."""
+        """Change a collection's ACL; False if it does not exist."""
         with self.database.write() as rows:
             changed = rows.execute(
                 "UPDATE collections SET acl = ? WHERE owner = ? AND name = ?", (json.dumps(acl), owner, name)
@@ -155,7 +155,7 @@ class Metadata:
             return changed.rowcount > 0
 
     def insert_collection(self, rows: Rows, owner: str, name: str, acl: Acl, identifier: str | None = None) -> str:
-        """Record a collection inside a transaction; its id, which is new unless it is given."""
+        """Record a collection inside a transaction; returns its id, a new one by default."""
         import uuid
 
         identifier = identifier or str(uuid.uuid4())
@@ -170,13 +170,13 @@ class Metadata:
         rows.execute("DELETE FROM collections WHERE owner = ? AND name = ?", (owner, name))
 
     def digest(self, path: str, identity: str) -> str | None:
-        """The MD5 that was remembered for a file, if it is still the same file."""
+        """The stored MD5 of a file, if the file is unchanged."""
         with self.database.read() as rows:
             found = rows.execute("SELECT md5 FROM digests WHERE path = ? AND identity = ?", (path, identity)).fetchone()
         return found[0] if found else None
 
     def remember_digest(self, path: str, identity: str, md5: str) -> None:
-        """Remember a file's MD5, in hexadecimal digits, so that it need not be read again to know it."""
+        """Store a file's MD5 in hexadecimal digits, so that it need not be computed again."""
         with self.database.write() as rows:
             rows.execute(
                 "INSERT INTO digests VALUES (?, ?, ?)"
@@ -185,7 +185,7 @@ class Metadata:
             )
 
     def media_type(self, path: str, identity: str) -> str | None:
-        """The media type that came with a file, if it is still the same file."""
+        """The media type of a file's upload, if the file is unchanged."""
         directory = path.rpartition("/")[0]
         if not self.database.remembered(("media types", directory), lambda: self._has_media_types(directory)):
             return None
@@ -195,13 +195,13 @@ class Metadata:
         return found[0] if found else None
 
     def _has_media_types(self, directory: str) -> bool:
-        """Whether any file of a directory came with a media type, which is rare."""
+        """Whether any file of a directory has a stored media type, which is rare."""
         with self.database.read() as rows:
             query = "SELECT 1 FROM media_types WHERE path > ? AND path < ? LIMIT 1"
             return rows.execute(query, _within(directory)).fetchone() is not None
 
     def remember_media_type(self, path: str, identity: str, media_type: str) -> None:
-        """Remember the media type that came with a file."""
+        """Store the media type of a file's upload."""
         with self.database.write() as rows:
             rows.execute(
                 "INSERT INTO media_types VALUES (?, ?, ?)"
@@ -216,7 +216,7 @@ class Metadata:
                 rows.execute(f"DELETE FROM {table} WHERE path > ? AND path < ?", _within(directory))
 
     def counts(self) -> dict[str, int]:
-        """How many accounts, keys, collections, algorithms and versions there are."""
+        """The number of accounts, keys, collections, algorithms and versions."""
         with self.database.read() as rows:
             return {
                 table: rows.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
@@ -225,12 +225,12 @@ class Metadata:
 
 
 def _within(directory: str) -> tuple[str, str]:
-    """Paths between these are those of a directory's files."""
+    """The bounds of the paths of a directory's files."""
     return f"{directory}/", f"{directory}0"
 
 
 def insert_account(rows: Rows, name: str) -> None:
-    """Make an account inside a transaction, unless it is there. Raises RequestRefused for an impossible name."""
+    """Create an account inside a transaction, unless it exists. Raises RequestRefused for an invalid name."""
     import uuid
 
     rows.execute(

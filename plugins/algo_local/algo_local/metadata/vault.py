@@ -1,7 +1,7 @@
 """Encrypts secrets with a key that is not in the database: a file beside it, or a variable of the environment.
 
-A copy of the database alone reveals no secrets. The key is created when it is needed first. The database has a check
-value of it, so that no machine encrypts with another key, or makes one of its own.
+A copy of the database alone reveals no secrets. The key is created on first use. The database has its check value, so
+that no machine encrypts with a different key, or creates its own.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _TRIED = 100
 
 
 class Note(NamedTuple):
-    """What the database says about the key."""
+    """The database's note about the key."""
 
     check: str
     place: str
@@ -52,7 +52,7 @@ class Note(NamedTuple):
 class Vault:
     """Encrypts and decrypts texts for the platform of one directory and database.
 
-    Every method raises ConfigError if the key is missing, is none, or is not the platform's.
+    Every method raises ConfigError if the key is missing, invalid, or not the platform's.
     """
 
     def __init__(self, root: Path, database: Database) -> None:
@@ -78,11 +78,11 @@ class Vault:
             ) from None
 
     def derive(self, purpose: str) -> str:
-        """A secret for a purpose, always the same one, that reveals nothing of the key."""
+        """A secret derived from the key for a purpose, which reveals nothing about the key."""
         return hmac.new(self.key(), purpose.encode("utf-8"), hashlib.sha256).hexdigest()
 
     def key(self) -> bytes:
-        """The key as text, made if the platform has none yet."""
+        """The key as text; created if the platform has none."""
         if not self._key:
             if self.found():
                 self.check(Metadata(self._database).setting(KEY_CHECK))
@@ -91,19 +91,19 @@ class Vault:
         return self._key
 
     def check(self, noted: str | None) -> None:
-        """Compare the key with what the database says about it; note it, if that says nothing yet."""
+        """Compare the key with the database's note `noted`; without one, write it."""
         found = self.found()
         if noted is not None:
             self._compare(found, _note(noted))
         elif found:
             if not self._fits_rows(found):
                 raise self._misfit(None)
-            with contextlib.suppress(AlgoError):  # a disk that is full; the next process notes it
+            with contextlib.suppress(AlgoError):  # the disk may be full; the next process writes the note
                 self._keep(found)
         self._key = found
 
     def renew(self) -> None:
-        """Have the key that is here, or a new one, be the platform's from now on, whatever was encrypted before."""
+        """Make this machine's key, or a new one, the platform's, whatever was encrypted before."""
         with self._database.write(to_disk=True) as rows:
             self._key = self.found() or self._stored()
             self._cipher = None
@@ -138,9 +138,9 @@ class Vault:
         return KEY_VARIABLE if os.environ.get(KEY_VARIABLE, "").strip() else str(self._path)
 
     def _made(self) -> bytes:
-        """A new key, unless the platform has one, here or on another machine; nobody else makes one meanwhile."""
+        """A new key, unless the platform has one, here or on another machine. No other process makes one."""
         with self._database.write(to_disk=True) as rows:
-            found = self.found()  # another process of this machine may have made it
+            found = self.found()  # another process may have created it
             row = rows.execute("SELECT value FROM settings WHERE name = ?", (KEY_CHECK,)).fetchone()
             if row:
                 self._compare(found, _note(row[0]))
@@ -192,7 +192,7 @@ class Vault:
         )
 
     def _fits_rows(self, key: bytes) -> bool:
-        """Whether the key has encrypted any of what is encrypted, if there is something."""
+        """Whether the key decrypts any of the encrypted values; True if there are none."""
         with self._database.read() as rows:
             values = _encrypted(rows)
         if not values:
@@ -208,7 +208,7 @@ class Vault:
 
 
 def _check(key: bytes) -> str:
-    """What is noted of a key: it tells another key from it, and nothing about the key."""
+    """The check value of a key: it distinguishes keys, and reveals nothing about them."""
     return hmac.new(base64.urlsafe_b64decode(key), b"algo-local: the key of secrets", hashlib.sha256).hexdigest()
 
 
@@ -221,7 +221,7 @@ def _note(text: str) -> Note:
 
 
 def _encrypted(rows: Rows) -> list[bytes]:
-    """Values that are encrypted, some of each table."""
+    """Some encrypted values of each table."""
     found = []
     for table, column in ENCRYPTED:
         query = f"SELECT {column} FROM {table} WHERE {column} IS NOT NULL LIMIT {_TRIED}"

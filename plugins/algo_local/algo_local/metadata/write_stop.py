@@ -1,4 +1,4 @@
-"""A platform that is being moved elsewhere, or has been, can be read and not be changed."""
+"""Makes a platform read-only while it is migrated, and afterwards at its old place."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SETTING = "writes_stopped"
 
 
 class Stop(NamedTuple):
-    """Why a platform cannot be changed."""
+    """Why a platform is read-only."""
 
     place: str
     """Where it is moved to."""
@@ -24,7 +24,7 @@ class Stop(NamedTuple):
 
 
 def write_stop(database: Database) -> Stop | None:
-    """The stop that holds now; None if the platform can be changed."""
+    """The current stop; None if the platform is writable."""
 
     def ask() -> Stop | None:
         with database.read() as rows:
@@ -36,14 +36,14 @@ def write_stop(database: Database) -> Stop | None:
 
 
 def check_writable(database: Database, place: str) -> None:
-    """Raise StorageUnavailable if the platform cannot be changed now; at the place that it is moved to, it can."""
+    """Raise StorageUnavailable if the platform is read-only; `place` is this state, which a stop may except."""
     stop = write_stop(database)
     if not stop or stop.place == place:
         return
     if stop.until is None:
         raise StorageUnavailable(
             f"The platform has been moved to {stop.place}, and can only be read here",
-            "Use it there, or have it be changed here again: algo local migrate --reopen",
+            "Use it there, or make it writable here again: algo local migrate --reopen",
         )
     raise StorageUnavailable(
         f"The platform is being moved to {stop.place}, and can only be read meanwhile", "Try again in a moment"
@@ -51,7 +51,7 @@ def check_writable(database: Database, place: str) -> None:
 
 
 def stop_writes(database: Database, place: str, seconds: float | None) -> None:
-    """Have nobody change the platform for so many seconds, or with None from now on."""
+    """Make the platform read-only for `seconds`, or with None until `allow_writes`."""
     value = json.dumps([place, None if seconds is None else database.now() + seconds])
     with database.write() as rows:
         rows.execute("DELETE FROM settings WHERE name = ?", (SETTING,))
@@ -59,6 +59,6 @@ def stop_writes(database: Database, place: str, seconds: float | None) -> None:
 
 
 def allow_writes(database: Database) -> bool:
-    """Have the platform be changed again; whether it was stopped."""
+    """Make the platform writable again; returns whether it was read-only."""
     with database.write() as rows:
         return rows.execute("DELETE FROM settings WHERE name = ?", (SETTING,)).rowcount > 0

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from algo_core.errors import AlgoError
 from algo_local.algorithms.configuration import identity, read_configuration
 from algo_local.algorithms.source_trees.sources import signature
+from algo_local.execution.development_executor import DevelopmentExecutor
 from algo_local.execution.payload import Failure
-from algo_local.execution.renewing import RenewingExecutor
 from algo_local.records.record import Answer
 from algo_local.web.answers import wrapped
 from algo_local.web.authorization import authenticate
-from algo_local.web.directory import CALLS, DirectoryCalls, algorithm_directory
+from algo_local.web.directory_calls import CALLS, DirectoryCalls, algorithm_directory
 from algo_local.web.http import ApiError, Request, Response
 from algo_local.web.references import Reference
 
@@ -108,7 +108,7 @@ class Development:
             return
         self._failure = None
         executor = self._platform.executor
-        assert isinstance(executor, RenewingExecutor)
+        assert isinstance(executor, DevelopmentExecutor)
         executor.renew(self._calls.version.build)
         self._tell(f"Built {'/'.join(self.names)} ({self._calls.version.build.commit[:12]})")
         if before:

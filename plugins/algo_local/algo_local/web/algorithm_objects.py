@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from algo_local.algorithms import placement
+from algo_local.algorithms import worker_resources as placement
 from algo_local.algorithms.build import TITLES
 from algo_local.times import iso
 

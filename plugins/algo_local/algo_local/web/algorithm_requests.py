@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from algo_local.algorithms import catalog, placement
+from algo_local.algorithms import catalog
+from algo_local.algorithms import worker_resources as placement
 from algo_local.algorithms.publication import Publication
 from algo_local.algorithms.registry import parse_version
 from algo_local.error_codes import ErrorCode

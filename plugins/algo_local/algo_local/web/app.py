@@ -129,7 +129,7 @@ class Application:
             check_feature(self.platform, operation.feature, context.caller.account)
         result = _load(operation.handler)(context)
         if operation.access.permission is Permission.MANAGE and operation.method != "GET":
-            from algo_local.workers import follow
+            from algo_local.worker_updates import follow
 
             follow(self.platform, context.target.algorithm, is_account_gone=operation.id in _REMOVALS)
         if isinstance(result, Response):

@@ -1,4 +1,4 @@
-"""Requests that one process of a platform has another one answer: their effect is to outlive the one that got them."""
+"""Forwards requests from a front end to the engine, if their effect must outlive the front end."""
 
 from __future__ import annotations
 

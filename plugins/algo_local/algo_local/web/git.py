@@ -1,7 +1,7 @@
 """Git over smart HTTP: `/git/OWNER/NAME.git`, the repositories of algorithms (API section 6.5).
 
-The user's name is anything, the password an API key. Who sees an algorithm with open source may fetch it; others are
-fetched by those who own them, and all are pushed to by those only. A push to the default branch starts a build.
+The password is an API key; the user name is ignored. Callers who see an algorithm with open source may fetch it; its
+owners may fetch and push. A push to the default branch starts a build.
 """
 
 from __future__ import annotations
@@ -176,7 +176,7 @@ def _handle(repository: Repo, service: str, given: BinaryIO, made: io.FileIO, *,
     try:
         handler.handle()
     except (GitProtocolError, ObjectFormatException, AssertionError, KeyError, ValueError) as error:
-        raise ApiError(400, f"Not what git sends: {error}", ErrorCode.INVALID_REQUEST) from None
+        raise ApiError(400, f"Not a valid git request: {error}", ErrorCode.INVALID_REQUEST) from None
 
 
 class _Update:

@@ -50,7 +50,7 @@ class Deliverer:
         allow_private: Callable[[], bool],
         send: Send = send,
     ) -> None:
-        """`secret_of` is the secret of an account; `allow_private` says whether private addresses are sent to."""
+        """`secret_of` returns the secret of an account; `allow_private` whether private addresses are allowed."""
         self._records = records
         self._secret_of = secret_of
         self._allow_private = allow_private
@@ -105,7 +105,9 @@ class Deliverer:
             self._woken.clear()
             is_last = self._is_closing
             pause = POLL_SECONDS
-            with contextlib.suppress(AlgoError):  # the database is locked, or the disk is full: later again
+            with contextlib.suppress(
+                AlgoError
+            ):  # the database is locked or the disk is full: the next turn tries again
                 while self._deliver():
                     pass
                 due = self._records.read(table.next_due)
@@ -155,7 +157,7 @@ class Deliverer:
             is_last = error.is_final or webhook.attempts > len(DELAYS)
             due = webhook.due_at if is_last else now + DELAYS[webhook.attempts - 1]
             return webhook._replace(state=table.FAILED if is_last else table.WAITING, due_at=due, problem=str(error))
-        except Exception as error:  # whatever it is, the others are to be delivered
+        except Exception as error:  # any failure: other notifications must still be delivered
             return webhook._replace(state=table.FAILED, problem=f"{type(error).__name__}: {error}"[:300])
         return webhook._replace(state=table.DELIVERED, problem="", delivered_at=now + time.monotonic() - begun)
 

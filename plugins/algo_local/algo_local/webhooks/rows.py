@@ -1,4 +1,4 @@
-"""Notifications in the database: rows for a call and its insights, from the moment these are accepted."""
+"""The table of notifications: rows for the ends of calls and for insights, written when a call is accepted."""
 
 from __future__ import annotations
 
@@ -43,22 +43,22 @@ def add(rows: Rows, webhook: Webhook) -> None:
 
 
 def find(rows: Rows, request: str) -> Webhook | None:
-    """The notification about how a call ended."""
+    """The notification about the end of a call."""
     query = f"SELECT {_COLUMNS} FROM request_webhooks WHERE request = ? AND kind = ?"
     found = rows.execute(query, (request, CALL)).fetchone()
     return _webhook(found) if found else None
 
 
 def count_waiting(rows: Rows, account: str) -> int:
-    """The notifications of an account that have not arrived and not failed."""
+    """The number of an account's notifications that are neither delivered nor failed."""
     query = (
-        f"SELECT count(*) FROM request_webhooks WHERE account = ? AND state = '{WAITING}'"  # of an index, by its text
+        f"SELECT count(*) FROM request_webhooks WHERE account = ? AND state = '{WAITING}'"  # as in the partial index
     )
     return int(rows.execute(query, (account,)).fetchone()[0])
 
 
 def next_due(rows: Rows) -> float | None:
-    """When the next attempt is due, of those whose calls have ended."""
+    """The time of the next attempt for a call that has ended."""
     query = (
         "SELECT min(due_at) FROM request_webhooks JOIN requests ON requests.id = request"
         f" WHERE request_webhooks.state = '{WAITING}' AND {_ENDED}"
@@ -73,7 +73,7 @@ def is_any_waiting(rows: Rows) -> bool:
 
 
 def claim(rows: Rows, now: float, lease: float, limit: int) -> list[Webhook]:
-    """Claim due notifications for an attempt; no other process does for `lease` seconds."""
+    """Claim due notifications for an attempt; no other process claims them for `lease` seconds."""
     query = (
         f"SELECT {_qualified()} FROM request_webhooks JOIN requests ON requests.id = request"
         f" WHERE request_webhooks.state = '{WAITING}' AND due_at <= ? AND {_ENDED} ORDER BY due_at LIMIT ?"

@@ -1,4 +1,4 @@
-"""One notification: its signature, and the request that carries it."""
+"""Sends one notification: signature, and POST request."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def send(target: Target, body: bytes, secret: str, *, allow_private: bool) -> No
     """Post a notification, without following redirects and without a proxy.
 
     Raises:
-        Undelivered: if the answer is not one of success, or none comes.
+        Undelivered: without a successful response.
     """
     headers = {
         "Host": target.authority,

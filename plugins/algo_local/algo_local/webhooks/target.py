@@ -1,4 +1,4 @@
-"""Addresses of notifications: which are permitted, so that nobody reaches the platform's network through it."""
+"""Addresses of notifications, and which are permitted: a client must not reach the platform's network through them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Target(NamedTuple):
 
 
 class Refused(Exception):
-    """The platform does not send there; the message is the reason."""
+    """The platform does not send to an address; the message is the reason."""
 
 
 def parse(url: str) -> Target:
@@ -68,10 +68,10 @@ def _invalid(url: str, reason: str) -> RequestRefused:
 
 
 def resolve(target: Target, *, allow_private: bool) -> str:
-    """A numeric address of the host that may be connected to: that one is, whatever the name stands for later.
+    """A permitted numeric address of the host. The caller connects to it without another name lookup.
 
     Raises:
-        Refused: if it has none.
+        Refused: if the host has no permitted address.
         OSError: if the name cannot be resolved.
     """
     found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
@@ -94,7 +94,7 @@ def is_permitted(address: Address, *, allow_private: bool) -> bool:
 
 
 def _within(address: Address) -> Address | None:
-    """The IPv4 address that one of IPv6 leads to."""
+    """The IPv4 address embedded in an IPv6 address; None if there is none."""
     if isinstance(address, ipaddress.IPv4Address):
         return None
     if address in _NAT64:

@@ -1,4 +1,4 @@
-"""Rows of a journal in CSV, of which each takes one line."""
+"""The rows of a journal in CSV, one line for each."""
 
 from __future__ import annotations
 

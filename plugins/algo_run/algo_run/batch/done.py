@@ -1,4 +1,4 @@
-"""Which inputs of a batch have a recorded result, in eight bytes each."""
+"""The set of inputs with a recorded result, at eight bytes each."""
 
 from __future__ import annotations
 

@@ -164,7 +164,7 @@ def _text(content: bytes) -> Payload:
 
 
 def _files(app: App, pattern: str, results: str | None) -> Iterator[Made]:
-    """Local files as bytes; hosted ones, and those of other stores, by their URI as text."""
+    """Inputs from files: local ones as bytes, remote ones as text with their URI."""
     uri = parse_data_uri(pattern)
     if not uri.is_local:
         names = [str(entry.uri) for entry in app.storage(uri).list(uri) if not entry.is_directory]

@@ -1,4 +1,4 @@
-"""Calls to be made again: their inputs and their recorded outcomes, from the platform's record or from files."""
+"""Recorded calls for a replay: inputs and outcomes, from the platform's record or from files."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Selection(NamedTuple):
 
 
 def calls_on_record(api: ApiClient, chosen: Selection) -> Iterator[Entry]:
-    """The chosen calls, newest first, without those that a replay made."""
+    """The selected calls, newest first, without calls made by a replay."""
     asked = {"algorithm": chosen.algorithm, "since": chosen.since, "sudo": "true" if chosen.sudo else None}
     left = EVERYTHING if chosen.limit is None else chosen.limit
     for entry in entries(api, EVERYTHING, **asked):

@@ -100,7 +100,7 @@ def _duration(row: Row) -> float | None:
 def carry_out_replay(
     app: App, calls: Replay, recorded: Iterator[Recorded], journal: Journal | Stream, limits: BatchLimits
 ) -> None:
-    """Replay all calls, print those that are not as recorded, and sum up.
+    """Replay all calls, print those whose outcomes differ from the record, and a summary.
 
     Raises:
         SomeFailed: if an output differs, a call failed, or, with `slower`, took too long; or if nothing was compared.

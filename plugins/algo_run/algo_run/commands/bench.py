@@ -110,7 +110,7 @@ def bench(
 
 
 class SomeCallsFailed(AlgoError):
-    """Some calls of a measurement failed; the figures are those of the others."""
+    """Some calls of a measurement failed; the figures cover only the others."""
 
 
 def _most_common(found: list[Measurement]) -> str:

@@ -1,4 +1,4 @@
-"""`algo logs`: what algorithms printed during calls that are on record."""
+"""`algo logs`: the output of algorithms during recorded calls."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def logs(app: App, what: str, follow: bool, limit: int, sudo: bool) -> None:
 
 
 def _calls(app: App, algorithm: str, asked: dict[str, str | None], limit: int, *, follow: bool) -> Iterator[Entry]:
-    """The calls of an algorithm that have ended, oldest first; with `follow`, also those that will."""
+    """The ended calls of an algorithm, oldest first; with `follow`, continues as further calls end."""
     seen: set[str] = set()
     since: str | None = None
     while True:

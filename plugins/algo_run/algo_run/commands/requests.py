@@ -1,4 +1,4 @@
-"""`algo requests`: the calls that a platform has on record."""
+"""`algo requests`: lists recorded calls."""
 
 from __future__ import annotations
 

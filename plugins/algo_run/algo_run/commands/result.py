@@ -1,4 +1,4 @@
-"""`algo result`: the result of a call that is on record."""
+"""`algo result`: prints the result of a recorded call."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def in_the_way(source: Place, target: Place, *, of_directory: bool) -> AlgoError
 
 
 def may_be_removed(obstructed: Spool, source: Place, target: Place, selection: Selection, on_error: OnError) -> bool:
-    """Whether all conflicts may be removed; those that may not are reported. Nothing is removed yet.
+    """Whether all conflicts may be removed; reports the others, and removes nothing yet.
 
     A conflict is kept if a part of it is not selected or being written, if the source has a file and a directory of its
     name, or if its replacement cannot be opened or listed.

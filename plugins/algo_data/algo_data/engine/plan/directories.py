@@ -1,4 +1,4 @@
-"""Directories for copied trees: checks, and making them."""
+"""Checks and creates the target directories of copied trees."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Wildcards, with one meaning on both sides: that of a shell (`*`, `?`, `[...]`, `**`)."""
+"""Expands wildcards as a shell does (`*`, `?`, `[...]`, `**`), equally for local and remote paths."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything below a directory, lazily."""
+"""Lists all files and directories below a directory, lazily."""
 
 from __future__ import annotations
 

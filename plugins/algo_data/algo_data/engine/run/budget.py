@@ -1,4 +1,4 @@
-"""Connections that transfers share: one that is large may have more than one."""
+"""The budget of connections that transfers share; a large transfer may use several."""
 
 from __future__ import annotations
 

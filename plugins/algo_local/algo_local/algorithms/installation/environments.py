@@ -49,8 +49,8 @@ class Interpreter(NamedTuple):
 def interpreter_of(python: Path) -> Interpreter:
     """The interpreter for a build that was made with `python`.
 
-    A build without requirements runs on whichever interpreter runs us now, without our packages: the one that
-    published it may be gone, with the environment that `algo` was then installed in.
+    A build without requirements runs on the interpreter of this process, without its packages: the interpreter that
+    published it may be gone, with the environment that `algo` was installed in.
     """
     environment = python.parent.parent
     if environment.parent.name == "environments" and len(environment.name) == _NAME_LENGTH:
@@ -78,9 +78,9 @@ def requirements_of(source: Path) -> str:
 class Environments:
     """The environments below one directory, each in a directory of its own, named by what it was made from.
 
-    One is whole when it holds a copy of its requirements, which is written last; one without is the rest of an
-    interrupted build, and is made anew. It is built where it stays, because scripts in it name their interpreter
-    by its full path; a lock keeps two builds apart, also those of different processes.
+    An environment is complete when it holds a copy of its requirements, which is written last; one without is the rest
+    of an interrupted build, and is made again. It is built in its final place, because its scripts name their
+    interpreter by full path; a lock prevents two concurrent builds, also in different processes.
     """
 
     def __init__(self, root: Path) -> None:
@@ -186,7 +186,7 @@ def _identity(requirements: str, commit: str, python: Python) -> str:
     lines = _told(requirements)
     names_files = any(line.startswith(("-", ".", "/")) or "/" in line for line in lines)
     parts = [
-        # Options hold for the lines after them; without any, order means nothing.
+        # Options apply to the lines after them; without options, the order does not matter.
         "\n".join(lines if names_files else sorted(set(lines))),
         commit if names_files else "",
         python.prefix,
@@ -216,14 +216,14 @@ def _make(
     environment: Path, python: Python, source: Path, requirements: str, report: Report, *, run_code: bool
 ) -> None:
     with _copy_of(source) as directory:
-        (directory / REQUIREMENTS).unlink(missing_ok=True)  # a copy is as read-only as what it was made from
+        (directory / REQUIREMENTS).unlink(missing_ok=True)  # the copy is as read-only as the original
         (directory / REQUIREMENTS).write_text(requirements + "\n", "utf-8")
         try:
             make_environment(
                 environment, python, directory, report, requires=bool(requirements), only_wheels=not run_code
             )
         except BuildError as error:
-            if not run_code:  # what has no wheel is told by installers as what does not exist
+            if not run_code:  # installers report a package without a wheel as missing
                 raise BuildError(f"{error.message} (packages without a wheel are not built here)", _CODE_HINT) from None
             raise
 

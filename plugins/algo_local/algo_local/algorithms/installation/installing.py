@@ -28,8 +28,8 @@ _BUILD_VARIABLES = {
     "PIP_DISABLE_PIP_VERSION_CHECK": "1",
     "PIP_NO_INPUT": "1",
     "PIP_PROGRESS_BAR": "off",
-    "PIP_USER": "0",  # from a configuration file, it would be refused inside a virtual environment
-    "PIP_REQUIRE_VIRTUALENV": "0",  # our own pip is not in one; what it installs into is
+    "PIP_USER": "0",  # pip refuses it inside a virtual environment if a configuration file sets it
+    "PIP_REQUIRE_VIRTUALENV": "0",  # the pip of this process may be outside a virtual environment; the target is one
     "UV_NO_PROGRESS": "1",
     "UV_NO_WRAP": "1",
 }
@@ -65,7 +65,7 @@ def make_environment(
     With `only_wheels` no package is built, so that no code of any runs.
 
     Raises:
-        BuildError: if that fails; its hint is the last part of what was said.
+        BuildError: if that fails; its hint is the end of the installer's output.
     """
     uv = builds_with()
     if uv:
@@ -171,7 +171,7 @@ def run(
         text=True,
         encoding="utf-8",
         errors="replace",
-        umask=0o022,  # algorithms may run as another user than we are
+        umask=0o022,  # algorithms may run as another user than the platform
     )
     assert process.stdout is not None
     try:

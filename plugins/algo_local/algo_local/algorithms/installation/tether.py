@@ -1,6 +1,6 @@
 """Starts a program that ends with the process that started it: `python tether.py PARENT PROGRAM ARGUMENT...`.
 
-An installer would otherwise go on, and write to the platform's directory, after a platform that was killed.
+Otherwise an installer would keep writing to the platform's directory after the platform was killed.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ _PR_SET_PDEATHSIG, _SIGKILL = 1, 9
 
 
 def tethered(command: Sequence[str]) -> list[str]:
-    """The command that runs another one which is killed when this process ends; on Linux only, elsewhere the same.
+    """A command that runs `command` and is killed when this process ends; on systems other than Linux, `command`
+    itself.
 
-    The thread that starts it has to wait for it: the kernel goes by threads.
+    The thread that starts it must wait for it: Linux signals the death of the thread, not of the process.
     """
     if sys.platform != "linux":
         return list(command)
@@ -27,7 +28,7 @@ def _main() -> None:
 
     parent, *command = sys.argv[1:]
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0)
-    if os.getppid() != int(parent):  # it had ended before the kernel was told
+    if os.getppid() != int(parent):  # the parent had ended before the kernel was asked to signal its death
         sys.exit(1)
     try:
         os.execvp(command[0], command)

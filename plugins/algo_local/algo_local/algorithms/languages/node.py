@@ -51,7 +51,7 @@ def find_node(environ: Mapping[str, str] = os.environ) -> Node | None:
     found = _examined(program) if program else None
     if wanted and not found:
         raise ConfigError(
-            f"{VARIABLE} names no Node.js: {wanted}", "Correct it to the path of node, or to off; or unset it"
+            f"{VARIABLE} is not the path of Node.js: {wanted}", "Correct it to the path of node, or to off; or unset it"
         )
     if not found or found[0] < OLDEST:
         return None

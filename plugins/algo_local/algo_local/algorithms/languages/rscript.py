@@ -77,7 +77,7 @@ def _found(environ: Mapping[str, str]) -> R | None:
     found = _examined(program) if program else None
     if wanted and not found:
         raise ConfigError(
-            f"{VARIABLE} names no R: {wanted}", f"Correct it to the path of {PROGRAM}, or to off; or unset it"
+            f"{VARIABLE} is not the path of R: {wanted}", f"Correct it to the path of {PROGRAM}, or to off; or unset it"
         )
     return found
 

@@ -21,6 +21,7 @@ from algo_local.execution.payload import SHUTTING_DOWN, Failure, Outcome, Payloa
 from algo_local.execution.protocol import CANNOT_RUN, encode_request
 from algo_local.execution.relay import wire
 from algo_local.execution.relay.marks import MarksOfFrontEnd
+from algo_local.execution.relay.running_call import RunningCall
 from algo_local.execution.relay.wire import Channel, Gone, Kind, Message
 from algo_local.execution.scheduler import BuildWorkers
 from algo_local.refusals import StorageUnavailable
@@ -44,31 +45,6 @@ _NOTHING = Description(0, 0, 0, 0)
 
 class EngineUnavailable(StorageUnavailable):
     """The engine is being restarted, and was not ready in time."""
-
-
-class _Running:
-    """A call of this process."""
-
-    def __init__(self, context: CallContext, marks: MarksOfFrontEnd | None) -> None:
-        self.context = context
-        self._marks = marks
-        self.mark = marks.take() if marks else None
-        self.was_told = False
-        """Whether the engine has reported its start."""
-        self.ends: Failure | None = None
-        """The failure to end with, if this process has decided so."""
-        self.channel: Channel | None = None
-
-    @property
-    def is_started(self) -> bool:
-        """Whether a worker may have taken the call."""
-        return self.was_told or (self._marks is not None and self.mark is not None and self._marks.is_set(self.mark))
-
-    def give_back(self) -> None:
-        """Free the mark of an ended call."""
-        if self._marks is not None and self.mark is not None:
-            self._marks.give_back(self.mark)
-            self._marks = None
 
 
 class RemoteExecutor:
@@ -97,7 +73,7 @@ class RemoteExecutor:
         self._changed = threading.Condition()
         self._link: socket.socket | None = None
         self._idle: list[Channel] = []
-        self._running: dict[str, _Running] = {}
+        self._running: dict[str, RunningCall] = {}
         self._takes_none = False
         self._is_closed = False
         self._is_silent = False
@@ -137,7 +113,7 @@ class RemoteExecutor:
 
     # Connections
 
-    def _open(self, deadline: float, running: _Running | None = None) -> Channel | None:
+    def _open(self, deadline: float, running: RunningCall | None = None) -> Channel | None:
         """A connection to the engine; None at the deadline, or if the call or this executor ends.
 
         Raises:
@@ -186,7 +162,7 @@ class RemoteExecutor:
         with self._changed:
             if self._takes_none:
                 return Outcome(None, SHUTTING_DOWN, 0.0, "")
-            running = self._running[context.request_id] = _Running(context, self._marks)
+            running = self._running[context.request_id] = RunningCall(context, self._marks)
         try:
             while True:
                 channel = self._open(min(deadline, time.monotonic() + ENGINE_SECONDS), running)
@@ -227,7 +203,7 @@ class RemoteExecutor:
     def _exchange(
         self,
         channel: Channel,
-        running: _Running,
+        running: RunningCall,
         head: Any,
         line: bytes,
         on_start: Callable[[str], None] | None,
@@ -372,14 +348,14 @@ class RemoteExecutor:
         if link:
             link.close()
 
-    def _asked_to_end(self, question: str, call: _Running) -> bool:
+    def _asked_to_end(self, question: str, call: RunningCall) -> bool:
         """Ask the engine to end a call; True if it does, or if there is no engine."""
         try:
             return bool(self.ask(question, call.context.request_id, seconds=0.0).head)
         except EngineUnavailable:
             return True
 
-    def _end(self, call: _Running) -> None:
+    def _end(self, call: RunningCall) -> None:
         """End a call that the engine does not know, as at the end of the platform."""
         with self._changed:
             call.ends = SHUTTING_DOWN

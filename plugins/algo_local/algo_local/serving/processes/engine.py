@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from algo_core.errors import AlgoError
-from algo_local.execution.ahead import workers_kept_ready
 from algo_local.execution.payload import SHUTTING_DOWN
+from algo_local.execution.ready_workers import workers_kept_ready
 from algo_local.execution.relay.engine import EngineServer, Tell
 from algo_local.execution.workers.process_tree import children
 from algo_local.records.record import DONE, FAILED, NONE
@@ -26,7 +26,7 @@ from algo_local.web.answers import answer_of
 from algo_local.web.app import Application
 from algo_local.web.handlers.invoke import fitting
 from algo_local.web.http import Request
-from algo_local.workers import review, review_and_prepare
+from algo_local.worker_updates import review, review_and_prepare
 
 if TYPE_CHECKING:
     from algo_local.algorithms.build import Build

@@ -111,7 +111,7 @@ def _file(reader: Reader) -> Response:
     size = reader.entry.size
     if size is None:
         reader.close()
-        raise ApiError(500, f"The store does not say how large {reader.entry.uri} is", ErrorCode.INTERNAL_SERVER_ERROR)
+        raise ApiError(500, f"The store did not return the size of {reader.entry.uri}", ErrorCode.INTERNAL_SERVER_ERROR)
     return Response(200, FileBody(_File(reader), size), _facts(reader.entry), size)
 
 

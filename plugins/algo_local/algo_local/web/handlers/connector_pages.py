@@ -1,4 +1,4 @@
-"""Pages of listings whose stores have markers of their own, or none."""
+"""Pages of a connector's listings, with a marker for each page, whatever paging the store has."""
 
 from __future__ import annotations
 

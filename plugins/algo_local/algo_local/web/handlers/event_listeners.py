@@ -1,4 +1,4 @@
-"""Listeners to queues. They are kept here for what takes messages from those queues; the platform itself does not."""
+"""Event listeners: stored for external programs that consume queues. The platform itself consumes none."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def show_connection(context: RequestContext) -> dict[str, Any]:
     """`GET /v1/admin/insights-connection`."""
     found = _connection(context)
     if not found:
-        raise Missing("Insights are sent nowhere", ErrorCode.CONFIG_ENTRY_NOT_FOUND)
+        raise Missing("No connection for insights is configured", ErrorCode.CONFIG_ENTRY_NOT_FOUND)
     return {name: value for name, value in found.items() if name != "account"}
 
 
@@ -84,7 +84,7 @@ def connect(context: RequestContext) -> dict[str, Any]:
 def disconnect(context: RequestContext) -> None:
     """`DELETE /v1/admin/insights-connection`."""
     if not context.platform.administration.delete_entry(ENTRY):
-        raise Missing("Insights are sent nowhere", ErrorCode.CONFIG_ENTRY_NOT_FOUND)
+        raise Missing("No connection for insights is configured", ErrorCode.CONFIG_ENTRY_NOT_FOUND)
 
 
 def _connection(context: RequestContext) -> dict[str, str] | None:

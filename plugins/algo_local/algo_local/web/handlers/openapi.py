@@ -1,4 +1,4 @@
-"""The API's own description."""
+"""The OpenAPI document of the API: `GET /v1/openapi.json`."""
 
 from __future__ import annotations
 

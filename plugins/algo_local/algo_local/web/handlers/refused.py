@@ -1,4 +1,4 @@
-"""Operations that this platform refuses, each with its reason."""
+"""Operations of the API that this platform does not support, each with the reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hosts of sources: this platform itself, and git servers by their addresses (API section 6.5)."""
+"""Source hosts: the platform itself, and external git servers (API section 6.5)."""
 
 from __future__ import annotations
 

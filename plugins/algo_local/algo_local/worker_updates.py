@@ -1,4 +1,4 @@
-"""Has workers follow what is published and set: the wanted ones are started, outdated and surplus ones ended."""
+"""Adapts workers to published versions and settings: starts missing ones, stops outdated and surplus ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Environments that a build needs and this machine does not have, as after a backup was restored, are made again."""
+"""Makes missing environments of builds again, for example after a backup was restored, or on another machine."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ VARIABLE = "ALGO_LOCAL_BUILD_CODE"
 
 
 class Equipment:
-    """The environments of builds, looked for once in a process.
+    """The environments of builds, each checked once in a process.
 
-    Unless the platform `is_alone` on this machine, an environment of another name is this machine's own matter: equal
-    requirements have other names where the interpreter is another. `builder` is asked for when one has to be made.
+    Unless the platform `is_alone` on this machine, names of environments may differ between machines: equal
+    requirements have different names for different interpreters. `builder` is called when an environment has to be
+    made.
     """
 
     def __init__(
@@ -33,16 +34,16 @@ class Equipment:
         self._database = database
         self._builder = builder
         self._root = root
-        self._known: set[str] = set()  # as text, which is found faster
+        self._known: set[str] = set()  # text is faster to look up than paths
 
     def python_for(self, build: Build) -> Path:
-        """The interpreter of a build, whose environment is there then.
+        """The interpreter of a build; makes its environment if it is missing.
 
-        Packages run no code where it is made again, unless `ALGO_LOCAL_BUILD_CODE` is `on`: whoever published the
-        build need not be trusted with this machine.
+        Packages run no code then, unless `ALGO_LOCAL_BUILD_CODE` is `on`: the publisher of the build need not be
+        trusted with this machine.
 
         Raises:
-            PlatformError: if it is missing and cannot be made.
+            PlatformError: if the environment is missing and cannot be made.
         """
         if str(build.python) in self._known:
             return build.python

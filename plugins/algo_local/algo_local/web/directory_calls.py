@@ -1,4 +1,4 @@
-"""Calls of an unpublished directory: `algo run ./DIR`."""
+"""Calls the algorithm in an unpublished directory: `algo run ./DIR`, and `algo local dev`, `test` and `shell`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from algo_local.algorithms.progress import told_regularly
 from algo_local.algorithms.registry import Algorithm, Version
 from algo_local.callers import Caller
 from algo_local.execution.payload import Outcome
-from algo_local.execution.workers.traces import own_files, own_frames
+from algo_local.execution.workers.stack_traces import own_files, own_frames
 from algo_local.metadata.secrets import check_variable
 from algo_local.records.record import NONE
 from algo_local.web.app import Application

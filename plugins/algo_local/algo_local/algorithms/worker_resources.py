@@ -1,7 +1,7 @@
-"""What a worker takes of a node of a cluster: `cpus`, `gpus`, `memory`, and whatever else nodes declare.
+"""The resources of a worker on a cluster: `cpus`, `gpus`, `memory`, and custom resources that nodes declare.
 
-`algorithmia.conf` and the settings of an algorithm say it in the same members. Both are kept as one amount by name,
-memory in bytes; what the settings have goes ahead of the file.
+`algorithmia.conf` and the settings of an algorithm have the same members; settings take precedence. Both are stored as
+an amount by name, with memory in bytes.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _OWN = frozenset({"cpu", "cpus", "gpu", "gpus", "memory", "object_store_memory"}
 
 
 class Unfit(ValueError):
-    """A member has a value that it cannot have."""
+    """A member has an invalid value."""
 
     def __init__(self, name: str, wanted: str, value: Any) -> None:
         super().__init__(f"{name!r} must be {wanted}, not {json.dumps(value, ensure_ascii=False)[:100]}")
@@ -40,10 +40,10 @@ class Unfit(ValueError):
 
 
 def amounts(members: Mapping[str, Any]) -> dict[str, float]:
-    """The amounts that members name, among others.
+    """The amounts in `members`; other members are ignored.
 
     Raises:
-        Unfit: if one has a value that it cannot have.
+        Unfit: if a value is invalid.
     """
     found = {name: _amount(name, members[name]) for name in AMOUNTS if name in members}
     if "memory" in members:
@@ -59,16 +59,16 @@ def amounts(members: Mapping[str, Any]) -> dict[str, float]:
 
 
 def taken(*sources: Resources) -> Resources:
-    """What a worker takes, later sources going ahead of earlier ones. Processors count also if there are none."""
+    """The resources of a worker; later sources take precedence. `cpus` is always set."""
     merged = {name: value for source in sources for name, value in source}
     return tuple(sorted((name, value) for name, value in merged.items() if value or name == "cpus"))
 
 
 def changed(before: str, members: Mapping[str, Any]) -> str:
-    """Stored settings after a change: members that are left out stay, `DEFAULT` removes one.
+    """Stored settings after a change: missing members keep their value, `DEFAULT` removes one.
 
     Raises:
-        Unfit: if a member has a value that it cannot have.
+        Unfit: if a value is invalid.
     """
     kept = dict(stored(before))
     for name in MEMBERS:
@@ -92,7 +92,7 @@ def as_members(resources: Resources) -> dict[str, Any]:
 
 
 def _amount(name: str, value: Any) -> float:
-    """A share of one, or a whole number: nodes give no other parts of what they have."""
+    """Parse a fraction below one, or a whole number: clusters accept no other amounts."""
     is_number = type(value) in (int, float) and 0 <= value < _MOST
     if not is_number or (value > 1 and value != int(value)):
         raise Unfit(name, "a number from 0 to 1, or a whole one", value)

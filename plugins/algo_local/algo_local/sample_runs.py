@@ -1,4 +1,4 @@
-"""Algorithms are tried on their sample inputs."""
+"""Calls algorithms on their sample inputs, when they are published."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from algo_local.algorithms.configuration import read_configuration
 from algo_local.algorithms.directory_publication import Sample, TryIt
 from algo_local.callers import CallContext
 from algo_local.execution.payload import Payload
-from algo_local.execution.workers.traces import own_files, own_frames
+from algo_local.execution.workers.stack_traces import own_files, own_frames
 
 if TYPE_CHECKING:
     from algo_local.algorithms.build import Build

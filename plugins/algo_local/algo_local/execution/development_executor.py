@@ -19,7 +19,7 @@ DRAIN_SECONDS = 60.0
 """Seconds that calls of an older build may still take."""
 
 
-class RenewingExecutor:
+class DevelopmentExecutor:
     """Runs the newest build of the developed directory in a pool of its own, and all other builds in a common pool."""
 
     def __init__(self, endpoint: Callable[[], Endpoint], directory: Path) -> None:
