@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
@@ -9,8 +10,10 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,11 +25,11 @@ from algo_core.errors import AlgoError, ConfigError, NetworkError
 from algo_local.algorithms.build import Build
 from algo_local.execution.payload import Payload
 from algo_local.testing import PATIENCE, context_for
-from algo_ray import packing, seats, sessions
+from algo_ray import joining, packing, seats, sessions
 from algo_ray.connection import Connection
 from algo_ray.executor import RayExecutor, checked
 from algo_ray.frames import Channel
-from algo_ray.joining import unfit
+from algo_ray.joining import join, unfit
 from algo_ray.packing import Cache, Need, digest_of, machine, pack, pack_environment
 
 from .conftest import started_head
@@ -158,6 +161,45 @@ def ray_version() -> str:
 def test_a_port_without_a_cluster_is_told(tmp_path: Path) -> None:
     with pytest.raises(NetworkError, match=r"No Ray cluster answers at 127\.0\.0\.1:1: "):
         Connection("127.0.0.1:1", tmp_path / "driver").open()
+
+
+@pytest.mark.parametrize("host", ["a" * 64, "..", "a..b", "no-such-name.invalid", "-x", "[fe80::1]"])
+def test_a_host_that_is_none_is_told(host: str) -> None:
+    told = join(checked(f"{host}:9"), {}, [], is_insecure=False)
+    assert told
+    assert told[0] == "network"
+    assert f"No Ray cluster answers at {host}:9: " in told[1]
+
+
+def test_a_port_of_something_else_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that says nothing, one that closes at once, one that answers HTTP, and one that greets by itself."""
+    monkeypatch.setattr(joining, "_PROBE_SECONDS", 6.0)
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "a" * 64)
+    http = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"
+    with contextlib.ExitStack() as stack:
+        places = []
+        for greeting in (None, b"", http, b"SSH-2.0-OpenSSH_9\r\n"):
+            listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+            places.append(f"127.0.0.1:{listener.getsockname()[1]}")
+            threading.Thread(target=greet, args=(listener, greeting), daemon=True).start()
+        with ThreadPoolExecutor() as pool:
+            found = list(pool.map(joining._shut_out, places))
+        for place, told in zip(places, found, strict=True):
+            assert told
+            assert told[:2] == ("network", f"What listens at {place} is no Ray cluster, or does not answer")
+
+
+def greet(listener: socket.socket, greeting: bytes | None) -> None:
+    """Greet all who connect; say nothing if there is no greeting, and close if it is empty."""
+    kept = []
+    with contextlib.suppress(OSError):
+        while True:
+            connected, _ = listener.accept()
+            if greeting == b"":
+                connected.close()
+                continue
+            kept.append(connected)
+            connected.sendall(greeting or b"")
 
 
 @pytest.mark.parametrize("address", ["", "x", "x:", ":1", "x:0", "x:65536", "x:1;ls", "http://x:1", "x:1\n", "[::1"])

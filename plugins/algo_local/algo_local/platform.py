@@ -350,7 +350,9 @@ class Platform:
                 self.forwarding.build(algorithm)
             return self.forwarding is not None
 
-        return PendingBuilds(self.registry, self.builds, lambda: self.compiler, self.in_background, forward)
+        return PendingBuilds(
+            self.registry, self.builds, lambda: self.compiler, self.in_background, forward, self.check_writable
+        )
 
     @_Part
     def executor(self) -> Executor:

@@ -10,6 +10,13 @@ from contextlib import contextmanager
 from algo_core.errors import AlreadyExists, NotFoundError, PermissionDenied, PlatformError, RequestRefused
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_MISPLACED = frozenset(
+    {
+        *(errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENOENT, errno.ELOOP, errno.ENAMETOOLONG),
+        *(errno.EACCES, errno.EPERM, errno.EROFS),
+    }
+)
+"""Failures that are about the path or its permissions, and not about the disk."""
 
 
 class _Coded:
@@ -59,7 +66,10 @@ class StorageFull(StorageUnavailable):
 def storage_error(error: OSError, message: str) -> StorageUnavailable:
     """The refusal that a failure of the file system amounts to."""
     kind = StorageFull if error.errno in _FULL else StorageUnavailable
-    return kind(f"{message}: {error.strerror or error}", "Make room on the disk, or have it mended: algo local status")
+    hint = "Make room on the disk, or have it mended: algo local status"
+    if error.errno in _MISPLACED:
+        hint = "Name a place that is a directory, or can become one, and where this user may write"
+    return kind(f"{message}: {error.strerror or error}", hint)
 
 
 class CommonFailure:

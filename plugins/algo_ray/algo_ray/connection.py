@@ -20,7 +20,7 @@ from algo_core.errors import AlgoError, ConfigError, NetworkError
 from algo_ray.frames import Channel
 from algo_ray.lines import encryption
 
-JOIN_SECONDS = 60.0
+JOIN_SECONDS = 30.0
 """Time limit in seconds for joining a cluster."""
 
 _STOP_SECONDS = 8.0

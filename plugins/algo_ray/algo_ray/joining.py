@@ -37,9 +37,9 @@ def join(address: str, environment: Mapping[str, str], packages: Sequence[str], 
     host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host.strip("[]"), int(port)), _CONNECT_SECONDS).close()
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # UnicodeError: no such name is possible
         hint = "Start one: `ray start --head --node-ip-address 127.0.0.1`, or correct the address"
-        return "network", f"No Ray cluster answers at {address}: {error.strerror or error}", hint
+        return "network", f"No Ray cluster answers at {address}: {getattr(error, 'strerror', None) or error}", hint
     if host in ("127.0.0.1", "localhost", "[::1]"):
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # else loopback means the machine's own interface to Ray
     os.environ["RAY_AUTH_MODE"] = "token"

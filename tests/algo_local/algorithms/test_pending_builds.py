@@ -15,7 +15,9 @@ from algo_local.algorithms.builds import IN_PROGRESS, MOST_ATTEMPTS, UNBUILT_SEC
 from algo_local.algorithms.lifecycle import create
 from algo_local.algorithms.registry import Algorithm
 from algo_local.algorithms.source_trees.archives import FILE, TreeEntry
+from algo_local.metadata.write_stop import allow_writes, stop_writes
 from algo_local.platform import Platform
+from algo_local.refusals import StorageUnavailable
 from algo_local.retirement import delete_algorithm
 
 CODE = "def apply(x):\n    return x\n"
@@ -160,6 +162,19 @@ def test_a_build_that_fails_is_not_repeated_and_one_of_a_deleted_algorithm_is_go
     platform.pending_builds.request(alices_new, commit(platform, alices_new))
     platform.wait_for_background()
     assert platform.builds.waiting() == []
+
+
+def test_nothing_is_built_of_a_platform_that_is_being_moved(platform: Platform, alices_new: Algorithm) -> None:
+    left(platform, alices_new, commit(platform, alices_new), 1)
+    stop_writes(platform.database, "elsewhere", None)
+    with pytest.raises(StorageUnavailable, match="moved to elsewhere"):
+        platform.pending_builds.begin_all()
+    platform.pending_builds.begin(alices_new.id)
+    platform.wait_for_background()
+    assert states(platform.builds._read(alices_new)) == [(ID, IN_PROGRESS)]
+    allow_writes(platform.database)
+    take_up(platform)
+    assert states(platform.builds.of(alices_new)) == [(ID, "succeeded")]
 
 
 def test_another_machine_repeats_the_build_of_a_dead_one(machine_at: Machines, shared_algorithm: Algorithm) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from algo_core.errors import ExitCode, UsageError
 from algo_core.testing import Home
 from algo_local.commands.migrate import state_of
+from algo_local.refusals import storage_error
 
 EMPTY = [
     *(("serve", option, "") for option in ("--metadata", "--objects", "--engine", "--ray-address", "--host")),
@@ -80,3 +83,12 @@ def test_connectors_that_are_installed_are_accepted(nowhere: Home) -> None:
     for name in ("s3", "gs+x", "memory"):
         done = nowhere.run("local", "connector", "add", name)
         assert done.code == ExitCode.OK, done.stderr
+
+
+def test_a_place_that_cannot_be_written_is_not_told_as_a_full_disk() -> None:
+    for number in (errno.EEXIST, errno.ENOTDIR, errno.EACCES, errno.EROFS, errno.ENOENT):
+        told = storage_error(OSError(number, os.strerror(number), "/srv/a"), "The backup /srv could not be written")
+        assert "this user may write" in (told.hint or "")
+        assert "Make room" not in (told.hint or "")
+    for number in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+        assert "Make room" in (storage_error(OSError(number, os.strerror(number)), "It failed").hint or "")

@@ -24,7 +24,7 @@ class PendingBuilds:
     """Builds what was requested, one commit of an algorithm after the other, each algorithm in a thread.
 
     `in_background` runs those threads. `forward` has another process build what was requested of an algorithm, given
-    its id; False if this one is to do so.
+    its id; False if this one is to do so. `check` raises if the platform cannot be changed now.
     """
 
     def __init__(
@@ -34,12 +34,14 @@ class PendingBuilds:
         compiler: Callable[[], Compiler],
         in_background: Callable[[Callable[[], object]], None],
         forward: Callable[[str], bool],
+        check: Callable[[], None],
     ) -> None:
         self._registry = registry
         self._builds = builds
         self._compiler = compiler
         self._in_background = in_background
         self._forward = forward
+        self._check = check
         self._lock = threading.Lock()
         self._building: set[str] = set()
         """The ids of the algorithms that a thread of this process builds."""
@@ -63,8 +65,13 @@ class PendingBuilds:
         self._in_background(partial(self._build, identifier))
 
     def begin_all(self) -> None:
-        """Begin to build whatever was requested and is not being built, in any process."""
+        """Begin to build whatever was requested and is not being built, in any process.
+
+        Raises:
+            StorageUnavailable: if the database cannot be used, or the platform is being moved.
+        """
         for identifier in self._builds.waiting():
+            self._check()
             algorithm = self._registry.algorithm(identifier)
             if algorithm and identifier not in self._building and self._builds.is_free(algorithm):
                 self.begin(identifier)
@@ -86,5 +93,6 @@ class PendingBuilds:
             if not algorithm or not requested:
                 self._building.discard(identifier)
                 return False
+        self._check()
         self._compiler().compile_requested(algorithm, requested)
         return True
