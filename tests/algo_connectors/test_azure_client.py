@@ -85,7 +85,7 @@ def test_the_variables_of_the_azure_tools(monkeypatch: pytest.MonkeyPatch) -> No
         ({"storage_uri": "account.blob.core.windows.net", "account_key": KEY}, "no usable storage_uri"),
         ({"storage_uri": f"{ADDRESS}?sig=secret", "account_key": KEY}, "no usable storage_uri"),
         ({"connection_string": "nonsense"}, "invalid connection_string"),
-        ({"account_name": "a", "account_key": KEY, "client": "boto"}, "client is one of direct, adlfs"),
+        ({"account_name": "a", "account_key": KEY, "client": "boto"}, "client must be one of direct, adlfs"),
         ({"account_name": "a", "account_key": KEY, "client": "direct", "acount": "b"}, "no option acount"),
     ],
 )

@@ -146,7 +146,7 @@ def test_a_token_at_hand(fake: FakePlatform, monkeypatch: pytest.MonkeyPatch) ->
     [
         ({"access_token": "t", "endpoint_url": "http://store.example"}, "unencrypted"),
         ({"access_token": "t", "endpoint_url": "ftp://store.example"}, "no usable endpoint_url"),
-        ({"access_token": "t", "client": "boto"}, "client is one of direct, gcsfs"),
+        ({"access_token": "t", "client": "boto"}, "client must be one of direct, gcsfs"),
         ({"access_token": "t", "client": "direct", "requester_pays": True}, "needs gcsfs"),
         ({"token": {"type": "service_account", "client_email": "e"}}, "no private_key"),
         ({"email": "e", "private_key_id": "i"}, "no private_key"),
@@ -182,8 +182,8 @@ def test_a_key_that_is_none(fake: FakePlatform, robot: dict[str, str]) -> None:
     [
         (FakeResponse(400, b'{"error": "invalid_grant", "error_description": "Bad key"}'), AuthError, "Bad key"),
         (FakeResponse(400, b"<html>"), AuthError, "status 400"),
-        (FakeResponse(200, b"{}"), PlatformError, "did not answer with a token"),
-        (FakeResponse(200, b"[]"), PlatformError, "did not answer with a token"),
+        (FakeResponse(200, b"{}"), PlatformError, "did not return a token"),
+        (FakeResponse(200, b"[]"), PlatformError, "did not return a token"),
     ],
 )
 def test_no_token_is_granted(

@@ -405,7 +405,7 @@ def test_what_cannot_be_used_is_told_at_the_start(
         ("s3://bucket/p?endpoint_url=nonsense", "no usable endpoint_url"),
         ("s3://bucket/p?endpoint_url=http://USER:wJalrXUtnFEMI@127.0.0.1:9", "holds no credential"),
         ("s3://bucket/p?secret_access_key=wJalrXUtnFEMI", "holds no credential"),
-        ("s3://bucket/p?timeout=never", "timeout of s3:// is a number of seconds"),
+        ("s3://bucket/p?timeout=never", "timeout of s3:// must be a number of seconds"),
     ],
 )
 def test_a_url_that_names_no_store_is_refused(url: str, words: str, root: Path) -> None:

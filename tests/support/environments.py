@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import sysconfig
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -61,10 +60,10 @@ def own_tests(directory: Path) -> tuple[str | Path, ...]:
 def make_with_pip(path: Path) -> None:
     """Make a virtual environment with the pip of this one, which takes a fiftieth of the time of `ensurepip`."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", path], check=True)
-    version = importlib.metadata.version("pip")
+    pip = importlib.metadata.distribution("pip")  # wherever it is: this environment may stand on another one
     (packages,) = path.glob("lib/python*/site-packages")
-    for name in ("pip", f"pip-{version}.dist-info"):
-        shutil.copytree(Path(sysconfig.get_path("purelib"), name), packages / name)
+    for name in ("pip", f"pip-{pip.version}.dist-info"):
+        shutil.copytree(str(pip.locate_file(name)), packages / name)
     program = path / "bin" / "pip"
     program.write_text(f"#!{path}/bin/python\nfrom pip._internal.cli.main import main\nraise SystemExit(main())\n")
     program.chmod(0o755)

@@ -39,7 +39,7 @@ def open_azureblob(options: ConnectorOptions) -> AzureStorage:
     options.rename("container_name", "container")
     container, client = options.take("container"), options.take("client")
     if client not in {None, *CLIENTS}:
-        raise ConfigError(f"client is one of {', '.join(CLIENTS)}, not {client!r}")
+        raise ConfigError(f"client must be one of {', '.join(CLIENTS)}, not {client!r}")
     if client == "adlfs" or (client is None and needs_adlfs(options)):
         from algo_connectors.azure.adlfs_client import open_adlfs
 

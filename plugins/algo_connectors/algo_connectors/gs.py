@@ -49,7 +49,7 @@ def open_gs(options: ConnectorOptions) -> GoogleStorage:
         options.set("token", {**account, "token_uri": TOKEN_ADDRESS})
     bucket, client = options.take("bucket"), options.take("client")
     if client not in {None, *CLIENTS}:
-        raise ConfigError(f"client is one of {', '.join(CLIENTS)}, not {client!r}")
+        raise ConfigError(f"client must be one of {', '.join(CLIENTS)}, not {client!r}")
     if client != "gcsfs" and (direct := open_direct(options)):
         return GoogleStorage(direct, bucket)
     if client == "direct":

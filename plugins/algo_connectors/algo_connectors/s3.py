@@ -42,7 +42,7 @@ def open_s3(options: ConnectorOptions) -> S3Storage:
     options.rename("session_token", "token")
     client = options.take("client")
     if client not in {None, *CLIENTS}:
-        raise ConfigError(f"client is one of {', '.join(CLIENTS)}, not {client!r}")
+        raise ConfigError(f"client must be one of {', '.join(CLIENTS)}, not {client!r}")
     bucket = options.take("bucket")
     if client == "s3fs" or (client is None and needs_s3fs(options)):
         from algo_connectors.aws.s3fs_client import open_s3fs
@@ -123,7 +123,7 @@ class S3Storage(DirectStorage):
             self.client, bucket, key, creates=condition.version is None, in_parts=in_parts
         ):
             raise ConditionsIgnored(
-                f"{uri.connector}:// ignores the conditions of writes", "Have only one program write there at a time"
+                f"{uri.connector}:// ignores the conditions of writes", "Let only one program write there at a time"
             )
 
     def pages(

@@ -53,9 +53,9 @@ def copy(
 ) -> CopySummary:
     """Carry out `App.copy`."""
     if replace not in {"always", "older", "never"}:
-        raise UsageError(f"replace is 'always', 'older' or 'never', not {replace!r}")
+        raise UsageError(f"replace must be 'always', 'older' or 'never', not {replace!r}")
     if max_transfers is not None and not 1 <= max_transfers <= MOST_TRANSFERS:
-        raise UsageError(f"max_transfers is 1 to {MOST_TRANSFERS}, not {max_transfers}")
+        raise UsageError(f"max_transfers must be 1 to {MOST_TRANSFERS}, not {max_transfers}")
     given: Sequence[Given] = [source] if isinstance(source, str | os.PathLike | DataUri) else source
     sources = list(map(_uri, given))
     if not sources:

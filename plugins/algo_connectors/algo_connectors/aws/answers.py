@@ -67,7 +67,7 @@ def _listed(size: str | None, modified: str | None, etag: str | None) -> Object:
         moment = datetime.fromisoformat(modified.replace("Z", "+00:00")) if modified else None
         return Object(int(size or ""), moment, etag)
     except ValueError as error:
-        raise PlatformError(f"The store's listing is not as S3 has it: {error}") from None
+        raise PlatformError(f"The store returned an invalid listing: {error}") from None
 
 
 def name_of(element: ElementTree.Element) -> str:

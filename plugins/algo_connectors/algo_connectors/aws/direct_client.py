@@ -114,7 +114,7 @@ class DirectS3Client(SignedRequests):
         with self._send("PUT", bucket, key, query, body=content) as response:
             etag = response.headers.get("ETag")
         if not etag:
-            raise PlatformError("The store gave no ETag for a part, so that it cannot be completed")
+            raise PlatformError("The store returned no ETag for a part: the upload cannot be completed")
         return etag
 
     def complete_multipart_upload(  # noqa: D102
@@ -246,7 +246,7 @@ class DirectS3Client(SignedRequests):
             try:
                 found = ElementTree.fromstring(response.read(DOCUMENT_LIMIT))
             except ElementTree.ParseError as error:
-                raise PlatformError(f"{response.place} did not answer as S3 does: {error}") from None
+                raise PlatformError(f"{response.place} did not return a valid S3 response: {error}") from None
         if name_of(found) == "Error":
             raise StoreRefusal(500, text_of(found, "Code"), text_of(found, "Message"))
         return found

@@ -76,7 +76,7 @@ def _connector(options: ConnectorOptions) -> Callable[[str], HttpClient]:
     """What makes the client for an address, with the option `timeout`: seconds for each wait for the store."""
     timeout = options.take("timeout")
     if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or timeout <= 0):
-        raise ConfigError(f"The option timeout of {options.scheme}:// is a number of seconds, not {timeout!r}")
+        raise ConfigError(f"The option timeout of {options.scheme}:// must be a number of seconds, not {timeout!r}")
     timeouts = TIMEOUTS if timeout is None else (min(TIMEOUTS[0], timeout), float(timeout))
 
     def connect(origin: str) -> HttpClient:

@@ -85,7 +85,7 @@ def _listed(properties: ElementTree.Element | None) -> Blob:
         moment = parsedate_to_datetime(modified) if modified else None
         return Blob(int(text("Content-Length") or ""), moment, quoted(text("Etag")), _digits(text("Content-MD5")))
     except ValueError as error:
-        raise PlatformError(f"The store's listing is not as Azure has it: {error}") from None
+        raise PlatformError(f"The store returned an invalid listing: {error}") from None
 
 
 def _digits(digest: str | None) -> str | None:

@@ -187,4 +187,4 @@ class DirectBlobClient(AccountRequests):
             try:
                 return ElementTree.fromstring(response.read(DOCUMENT_LIMIT))
             except ElementTree.ParseError as error:
-                raise PlatformError(f"{response.place} did not answer as Azure does: {error}") from None
+                raise PlatformError(f"{response.place} did not return a valid Azure response: {error}") from None

@@ -125,7 +125,7 @@ class DirectGoogleApi:
         with self._send("POST", url, headers=headers, body=json.dumps(metadata).encode()) as response:
             address = response.headers.get("Location", "")
         if not address:
-            raise PlatformError("The store gave no address for an upload", "Try again")
+            raise PlatformError("The store returned no address for an upload", "Try again")
         return str(address)
 
     def send_part(self, address: str, content: bytes, content_range: str) -> tuple[Mapping[str, str], bytes]:  # noqa: D102
@@ -188,7 +188,7 @@ def _parsed(response: Response) -> Any:
     try:
         return json.loads(response.read(DOCUMENT_LIMIT))
     except ValueError as error:
-        raise PlatformError(f"{response.place} did not answer as Google Cloud Storage does: {error}") from None
+        raise PlatformError(f"{response.place} did not return a valid Google Cloud Storage response: {error}") from None
 
 
 def _refusal(response: Response, url: str) -> Exception:

@@ -132,7 +132,7 @@ class GrantedTokens:
                 )
         client.close()
         if not isinstance(answer.get("access_token"), str):
-            raise PlatformError("Google's token service did not answer with a token", "Try again")
+            raise PlatformError("Google's token service did not return a token", "Try again")
         return answer["access_token"], float(answer.get("expires_in") or LIFETIME)
 
     def _assertion(self) -> str:

@@ -35,7 +35,7 @@ def export_(app: App, algorithm: str, output: Path | None) -> None:
     """
     if output is None and app.output.is_terminal:
         raise UsageError(
-            "A bundle is no text for a terminal", f"Add -o FILE, or: algo algorithms export {algorithm} > FILE"
+            "A bundle cannot be printed on a terminal", f"Add -o FILE, or: algo algorithms export {algorithm} > FILE"
         )
     ref = api.named(app, algorithm)
     with api.suggesting(app, ref):

@@ -85,7 +85,7 @@ def create_(app: App, /, org: str, **said: Any) -> None:
     """
     if not re.fullmatch(_NAME, org):
         raise UsageError(
-            f"{org!r} is no name of an organization", "Write letters, digits and underscores, a letter first"
+            f"{org!r} is not a valid name of an organization", "Write letters, digits and underscores, a letter first"
         )
     if said["email"] is None:
         raise UsageError("An organization needs an e-mail address", f"Give one: algo orgs create {org} --email ADDRESS")

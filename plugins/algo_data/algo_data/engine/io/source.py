@@ -139,7 +139,7 @@ class FileSource(io.RawIOBase):
     def _check(self) -> None:
         size, checksum = self.entry.size, self.entry.checksum
         if size is not None and self._position != size:
-            raise AlgoError(f"{self._uri} should have {size} bytes, and gave {self._position}", "Copy it again")
+            raise AlgoError(f"{self._uri} should have {size} bytes, but ended after {self._position}", "Copy it again")
         if checksum and self._digest:
             compare(self._uri, checksum, self._digest.hexdigest())
 

@@ -250,7 +250,7 @@ class LargeDownload:
 
     def _check(self) -> None:
         if self._whole != self._size:
-            raise AlgoError(f"{self._transfer.source} should have {self._size} bytes, and gave {self._whole}")
+            raise AlgoError(f"{self._transfer.source} should have {self._size} bytes, but ended after {self._whole}")
         checksum = self._source.entry.checksum
         found = self._verifier.hexdigest()
         if checksum and found:
