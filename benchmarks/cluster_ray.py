@@ -77,14 +77,15 @@ def calls(base: Path) -> Iterator[Found]:
             )
 
 
-def longer(base: Path, other: Path) -> float:
+def longer(base: Path) -> float:
     """Seconds that a warm call takes longer with a worker on a node of a cluster than with a local one."""
-    for each in (base, other):
-        each.mkdir(parents=True)
+    here, there = base / "local", base / "cluster"
+    for each in (here, there):
+        each.mkdir()
     with _cluster() as cluster:
-        _add_node(cluster, base, 1)
-        with _platform(cluster, base, "Echo") as with_ray, platform("local", other) as local:
-            publish(other, {"Echo": 0})
+        _add_node(cluster, there, 1)
+        with _platform(cluster, there, "Echo") as with_ray, platform("local", here) as local:
+            publish(here, {"Echo": 0})
             sides = [(side.connect(), call(side, "Echo")) for side in (with_ray, local)]
             for connection, request in sides:
                 until(lambda: connection.exchange(request))  # noqa: B023 - it is called at once
