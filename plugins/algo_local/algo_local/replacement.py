@@ -2,7 +2,7 @@
 --replace`).
 
 The new content is completed in `restoring/new` of the directory. Then the old parts go to `restoring/old`, and the new
-ones take their place; a marker says so meanwhile, and whoever opens the platform next completes what was interrupted.
+ones take their place; a marker says so meanwhile, and the next process to open the platform completes it.
 """
 
 from __future__ import annotations

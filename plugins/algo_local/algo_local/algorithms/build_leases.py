@@ -1,7 +1,8 @@
-"""Which front end builds an algorithm, where several machines have one database: a row that expires by its clock.
+"""Leases of builds: of several machines with one database, one front end or engine builds an algorithm.
 
-One that dies is followed by another when its lease has expired, or at once by those who have its directory. What a
-build did that was taken for dead is not recorded: that is decided in the transaction that would record it.
+A lease is a row that expires by the database's clock. If the builder dies, another one builds when its lease has
+expired, or at once if it has the same directory. A builder that lost its lease records nothing: the transaction that
+would record the build checks the lease.
 """
 
 from __future__ import annotations
@@ -44,14 +45,14 @@ _GIVE = "DELETE FROM builders WHERE algorithm = ? AND owner = ?"
 
 
 class LeaseLost(StorageUnavailable):
-    """Another front end builds the algorithm now: this one gave no sign of life for too long."""
+    """Another process builds the algorithm now, since this one has not renewed its lease in time."""
 
 
 class BuildLeases:
     """Leases of a database on a server, for the holders of the build locks of one directory, `notes`.
 
-    Who holds the build lock of an algorithm knows that those before are dead that held it in this directory; the file
-    `ID.builder` says which lease the last one had, or was about to take, and the one before it.
+    A holder of an algorithm's build lock knows that earlier holders in this directory are dead. The file `ID.builder`
+    names the lease that the last one had, or was about to take, and the one before that.
     """
 
     def __init__(self, database: Database, notes: Path) -> None:
@@ -113,7 +114,8 @@ class BuildLeases:
         with self._database.read() as rows:
             if rows.execute(_LOOK, (algorithm, *before)).fetchone():
                 return False
-        with replacing(note, mode=0o600) as file:  # before it is taken: whoever is killed then is known to be dead
+        # Before the lease is taken: if this process is killed in between, the next one knows which lease is dead.
+        with replacing(note, mode=0o600) as file:
             file.write(f"{owner} {before[0]}".encode("ascii", "replace"))
         try:
             with self._database.write() as rows:

@@ -1,7 +1,7 @@
-"""The files of a repository that are content: archives of them, and the same files in another directory.
+"""A repository's content as files: packed into archives, unpacked, and copied between directories.
 
-Other processes may read a repository meanwhile. Files of git's objects never change, so those of a newer state are
-added first, then the branches follow, as in a push.
+Other processes may read the repository meanwhile. Files of git's objects never change, so new objects are added first,
+and the branches after them, as in a push.
 """
 
 from __future__ import annotations
@@ -110,14 +110,14 @@ def unpack(file: BinaryIO, path: Path, *, objects_only: bool = False) -> None:
 
 
 def _mode_of(file: BinaryIO) -> Literal["r:gz", "r:"]:
-    """Archives of before were not compressed."""
+    """How an archive is read: older ones are not compressed."""
     beginning = file.read(len(_GZIP))
     file.seek(-len(beginning), os.SEEK_CUR)
     return "r:gz" if beginning == _GZIP else "r:"
 
 
 def copy_to(path: Path, target: Path, *, objects_only: bool = False) -> None:
-    """Make a repository with the same content, of the same files: whoever changes one replaces it."""
+    """Make a repository with the same content, by hard links: files are replaced, never changed in place."""
     make_bare(target)
     for name in objects_of(path) if objects_only else content_of(path):
         (target / name).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -128,7 +128,7 @@ def copy_to(path: Path, target: Path, *, objects_only: bool = False) -> None:
 
 
 def bring_to(path: Path, draft: Path) -> None:
-    """Make the content of a repository that of a draft, whose files are moved. It may be read meanwhile."""
+    """Give a repository the content of a draft, whose files are moved; others may read the repository meanwhile."""
     make_bare(path)
     wanted = set(content_of(draft))
     for name in sorted(wanted, key=_order):
@@ -145,7 +145,7 @@ def _is_same(new: Path, old: Path) -> bool:
 
 
 def _to_disk(path: Path) -> None:
-    """A power failure must not leave less in a repository, of which the next change is made."""
+    """Flush a file: after a power failure, the next change begins with what is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,12 +1,12 @@
-"""Repositories in the platform's object store, of which a row in the database says which ones are current.
+"""Git repositories in the platform's object store; a row in the database names the current state of each.
 
 repositories/ID.HASH.NAME    files of the repository of the algorithm ID as an archive: the hash of its content, and a
                              name that is used once (in older platforms without the ID)
 
-The state of a repository is named by its archives, with spaces between them: objects are in any of them, branches in
-the last one alone. A change is stored as one more archive, of what is new, and is the repository when the row names it:
-in one transaction, in which the row still names the state that the change was made to. So a change is whole or did not
-happen, and none is lost. An archive that a row has named, and names no more, is never named again.
+The name of a state is the names of its archives, separated by spaces: any of them has objects, only the last one has
+branches. A change is stored as one more archive, with what is new, and takes effect when the row names it. The
+transaction that changes the row checks that the row still names the state before, so a change takes effect as a whole
+or not at all, and none is lost. An archive that a row has ceased to name is never named again.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Connections to the server: pooled, made again after they were lost, and one that a thread uses several times."""
+"""Connections to the server: a pool, and a connection of a block that is replaced when it is lost."""
 
 from __future__ import annotations
 
@@ -58,15 +58,15 @@ Connection = psycopg.Connection[Any]
 
 
 class Connections:
-    """The pool of one URL. Connections commit each statement by itself, unless it is told to begin a transaction."""
+    """The pool of one URL. Connections commit each statement by itself, except inside a transaction that was begun."""
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._lock = threading.RLock()  # the server may fall silent while a thread that has it checks it
+        self._lock = threading.RLock()  # the server may fall silent while a thread that holds this lock checks it
         self._pid = os.getpid()
         self._engine: sqlalchemy.Engine | None = None
         self._is_known = False
-        """Whether the server has been found to be right, and its schema up to date."""
+        """Whether the server has been checked: its version and rights, and a schema that is up to date."""
 
     @contextmanager
     def taken(self) -> Iterator[Taken]:
@@ -75,7 +75,7 @@ class Connections:
         try:
             yield taken
         except psycopg.errors.ReadOnlySqlTransaction as error:
-            taken.discard()  # the next one may be to another server of the URL, which can be written to
+            taken.discard()  # the next connection may be to another server of the URL, a primary
             raise meaning(error, self._url) from error
         except psycopg.Error as error:
             raise meaning(error, self._url) from error
@@ -83,14 +83,14 @@ class Connections:
             taken.give()
 
     def close(self) -> None:
-        """Close those that are idle."""
+        """Close the idle connections."""
         with self._lock:
             engine, self._engine = self._engine, None
             if engine:
                 engine.dispose(close=self._pid == os.getpid())
 
     def take(self, *, patience: float) -> PoolProxiedConnection:
-        """A connection out of the pool, made if there is none; tried again for `patience` seconds."""
+        """A connection of the pool; a new one is tried for `patience` seconds if none is idle."""
         deadline, pause = time.monotonic() + patience, 0.05
         while True:
             try:
@@ -107,14 +107,14 @@ class Connections:
                     raise
                 if not self._is_known:
                     raise connection_failure(cause, self._url) from None  # its context may show the URL
-                if time.monotonic() + pause > deadline:  # whatever it says: it has been the right server
+                if time.monotonic() + pause > deadline:  # whatever the server says now: it was right before
                     raise unavailable(cause, self._url) from None
             time.sleep(pause)
             pause = min(pause * 2, 0.5)
 
     def _opened(self) -> sqlalchemy.Engine:
         with self._lock:
-            if self._engine and self._pid != os.getpid():  # neither to be used nor closed in a forked process
+            if self._engine and self._pid != os.getpid():  # a forked process must neither use nor close it
                 self._engine.dispose(close=False)
                 self._engine = None
             if self._engine is None:
@@ -132,10 +132,10 @@ class Connections:
             try:
                 psycopg.connect(**{**parameters, **address}).close()
             except psycopg.errors.ConnectionTimeout:
-                self.close()  # the others would be waited for in turn
+                self.close()  # else each of the others would wait as long, one after the other
                 return False
             except psycopg.Error:
-                pass  # it has no place for another one, or refuses it: it is there
+                pass  # an answer, even a refusal: the server is alive
             return True
 
         def opened() -> Connection:

@@ -83,7 +83,7 @@ class PostgresqlDatabase:
     def snapshot(self) -> Iterator[_Rows]:
         """See `Database.snapshot`."""
         with self._connections.taken() as taken:
-            # The server waits for whoever takes long between two queries: nobody waits for this transaction.
+            # No limit between two queries, however slow the reader is: this transaction holds no lock that others need.
             begin = "SET LOCAL idle_in_transaction_session_timeout = 0"
             taken.connection().execute(f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {begin}")
             try:
@@ -153,16 +153,16 @@ class PostgresqlDatabase:
     def _version(self) -> int:
         """The last transaction that changed what answers depend on: one row, which triggers keep.
 
-        A query for each request costs a round trip, and is exact: whoever asks after a change was committed sees it.
-        Notifications (LISTEN) would save it, and come a moment late.
+        This query costs each request a round trip, and is exact: a change is seen as soon as it is committed.
+        Notifications (LISTEN) would save the round trip, but come a moment late.
         """
         with self.read() as rows:
             return int(rows.execute("SELECT number FROM changes").fetchone()[0])
 
     def _begin(self, taken: Taken, *, to_disk: bool) -> _Token:
-        """Begin a transaction as the only writer; what is in the database once it is committed.
+        """Begin a transaction as the only writer; the token is in the database once the transaction is committed.
 
-        Each statement after the lock sees all that the writer before has committed.
+        Each statement after the lock sees what the writer before has committed.
         """
         self._written += 1
         token = _Token(f"{self._name}-{os.getpid()}", self._written)
@@ -173,7 +173,7 @@ class PostgresqlDatabase:
             f" INSERT INTO writers VALUES ('{token.name}', {token.number}, extract(epoch FROM clock_timestamp()))"
             " ON CONFLICT (name) DO UPDATE SET number = excluded.number, at = excluded.at"
         )
-        if token.number == 1:  # each process that ends leaves its row, also one that is a command
+        if token.number == 1:  # processes leave their rows behind when they end, commands as well
             begin += f"; DELETE FROM writers WHERE at < extract(epoch FROM clock_timestamp()) - {_FORGOTTEN_SECONDS}"
         deadline = time.monotonic() + RETRY_SECONDS
         while True:

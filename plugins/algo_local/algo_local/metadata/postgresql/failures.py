@@ -1,4 +1,4 @@
-"""What failures of PostgreSQL mean to whoever uses the platform, without the passwords of its URL."""
+"""PostgreSQL's failures as errors of the platform, without the passwords of its URL."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from algo_local.state import METADATA_VARIABLE, place
 _REFUSED = re.compile(
     r"FATAL: +(?! |sorry|remaining|too many connections|the database system is|terminating|connection |out of )"
 )
-"""The server was reached and refuses for a reason that time does not change: a password, a name, its rules."""
+"""The server refuses for a reason that time does not change: a password, a name, its access rules."""
 
 _MISTAKEN = re.compile(
     r"no password supplied|invalid port number|invalid \w+ value|definition of service"
     r"|certificate file .* does not exist"
 )
-"""The driver did not get as far as the server's answer, for want of something that only the user can give."""
+"""The driver could not even connect: the URL, or a file that it names, is wrong, or a password is missing."""
 
 _STANDBY = re.compile(r"session is read-only|server is in hot standby mode")
-"""libpq found servers, but none as `target_session_attrs` of the URL wants it."""
+"""libpq found servers, but none that `target_session_attrs` of the URL allows."""
 
 _WRITABLE = "Name the primary server, or all of them with ?target_session_attrs=read-write behind their database"
 
@@ -70,7 +70,7 @@ class ServerLost(CommitUnknown):
 
 
 def commit_unknown(url: str) -> ServerLost:
-    """A commit whose answer was lost, and could not be looked up."""
+    """The error for a commit whose result is not known and could not be looked up."""
     return ServerLost(
         f"The database at {place(url)} went away while a change was committed; whether it was is not known",
         "Look whether it was done once the server answers again, and try again if it was not",
@@ -78,7 +78,7 @@ def commit_unknown(url: str) -> ServerLost:
 
 
 def connection_failure(error: psycopg.Error, url: str) -> Exception:
-    """What a connection that cannot be made amounts to."""
+    """The error for a connection that cannot be made, at the start."""
     text = _first_line(error)
     if _MISTAKEN.search(text):
         return ConfigError(
@@ -95,7 +95,7 @@ def connection_failure(error: psycopg.Error, url: str) -> Exception:
 
 
 def unavailable(error: psycopg.Error, url: str) -> ServerUnavailable:
-    """A connection that cannot be made now."""
+    """The error for a connection that cannot be made now, but could be before."""
     if _STANDBY.search(text := _first_line(error)):
         return ServerUnavailable(f"No server of the database at {place(url)} can be written to: {text}", _WRITABLE)
     return ServerUnavailable(
@@ -105,7 +105,7 @@ def unavailable(error: psycopg.Error, url: str) -> ServerUnavailable:
 
 
 def meaning(error: psycopg.Error, url: str) -> Exception:
-    """What a statement that failed amounts to."""
+    """The error for a statement that failed."""
     text = _first_line(error)
     if isinstance(error, psycopg.IntegrityError):
         return IntegrityError(text)

@@ -44,7 +44,7 @@ def _shares(one: Connection, other: Connection) -> bool:
     """Whether two connections have the same one to the server, or one has several in turn."""
     before = _process(one)
     try:
-        with other.transaction():  # keeps the server's connection, if that is given to whoever needs one
+        with other.transaction():  # keeps the server's connection, if the pooler shares it between transactions
             return _process(other) == before or _process(one) != before
     except psycopg.OperationalError as error:
         if "pooling mode" in str(error):  # PgBouncer's, of a pool that changes them even between statements
