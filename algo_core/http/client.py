@@ -62,7 +62,7 @@ class Hooks(NamedTuple):
     sign: Callable[[Request, Profile], list[Mapping[str, str]]] | None = None
     """Headers for one request, made each time that it is sent; None if no plugin signs requests."""
     renew: Callable[[Profile, Credential], Credential | None] = lambda profile, refused: None
-    """Another credential for one that was refused, or runs out; asked again each time."""
+    """Asks for a new credential in place of a refused or expiring one, each time."""
 
 
 class HttpClient:
@@ -97,7 +97,7 @@ class HttpClient:
         self._refusals = 0
         self._early = RENEWED_BEFORE
         self._unrenewed: Credential | None = None
-        """One that could not be renewed before it runs out: it is used until it is refused."""
+        """The credential that could not be renewed before it expires: it is used until the platform refuses it."""
         self.observe: Callable[[RequestEnded], object] | None = None
         """Told of each request that has ended."""
         self._observed: list[RequestEnded] = []

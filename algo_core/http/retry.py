@@ -12,7 +12,7 @@ RETRY_STATUSES = frozenset({429, 500, 502, 503, 504})
 """Statuses after which a request may succeed when it is sent again (API section 2.3)."""
 
 FAILED_STATUSES = frozenset({500, 502, 504})
-"""Those after which the request may have taken effect all the same."""
+"""Statuses after which the request may nevertheless have taken effect."""
 
 FIRST_SECONDS = 0.25
 LONGEST_SECONDS = 20.0

@@ -111,10 +111,10 @@ def hook(
 
 
 KEPT = Access(REMARKS, "the answer is kept for later runs, whatever their options and settings")
-"""Of hooks whose answers are kept in the index."""
+"""Access of hooks whose answers are kept in the index."""
 
 SENDING = Access(SETTINGS, "a request to the platform waits for this hook")
-"""Of hooks that take part in each request."""
+"""Access of hooks that take part in each request."""
 
 
 @hook(answers=results.a_list_of("algo_core.plugins.types:Command"), kept_as="commands", app=KEPT)

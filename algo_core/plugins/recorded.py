@@ -30,7 +30,7 @@ CHANGING = "changing"
 
 
 def interrupted(records: Iterable[PluginRecord]) -> str | None:
-    """That a change of plugins was interrupted, and what undoes it; None if none was."""
+    """The message that a change of plugins was interrupted, with the command that undoes it; None if none was."""
     if not os.path.isdir(os.path.join(sys.prefix, CHANGES, CHANGING)):
         return None
     from algo_core.plugins.advice import suggested, to_restore
@@ -70,7 +70,7 @@ def _standard() -> list[Requirement]:
 
 
 def standard_of(requires: Iterable[str]) -> list[Requirement]:
-    """Those of the core's requirements that its extra `standard` brings."""
+    """The requirements that the core's extra `standard` adds."""
     from packaging.requirements import Requirement
 
     needed = [Requirement(text) for text in requires]
@@ -82,7 +82,7 @@ def standard_of(requires: Iterable[str]) -> list[Requirement]:
 
 
 def told(names: Sequence[str], records: Iterable[PluginRecord]) -> str:
-    """That distributions are gone, in words, and what brings them back."""
+    """The message that distributions are gone, with the command that installs them again."""
     from algo_core.plugins.advice import to_restore
 
     are, them = ("is", "it") if len(names) == 1 else ("are", "them")

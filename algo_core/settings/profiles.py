@@ -213,7 +213,7 @@ class ProfileResolver:
         return profile
 
     def renewed(self, profile: Profile, refused: credentials.Credential) -> credentials.Credential | None:
-        """Another credential for one that the platform has refused, or that runs out; None if there is none.
+        """A new credential in place of one that was refused or expires; None if there is none.
 
         The profile's command and plugins are asked again; what is written down or in the environment stays what it is.
 

@@ -120,7 +120,7 @@ def check_of(kind: type | tuple[str, ...]) -> Check:
 
 
 def one_of(allowed: tuple[str, ...]) -> Check:
-    """One of these words."""
+    """A check that the value is one of these words."""
     *most, last = allowed
     described = f"{', '.join(most)} or {last}" if most else last
     return lambda value: None if isinstance(value, str) and value in allowed else described

@@ -364,7 +364,7 @@ class Output:
 
     @property
     def on_terminal(self) -> list[Outlet]:
-        """Those of stdout and stderr that are terminals."""
+        """The outlets of stdout and stderr that are terminals."""
         return [outlet for outlet in (self.stderr, self.stdout) if outlet.isatty()]
 
     def styled(self, text: str, codes: str) -> str:

@@ -42,9 +42,9 @@ class OpenRange(NamedTuple):
     """The open response for a range of an object."""
 
     entry: Entry
-    """Of the whole object."""
+    """The entry of the whole object."""
     checksum: Checksum | None
-    """Of the whole object, where the answer leaves no doubt."""
+    """The checksum of the whole object, if the answer has one that is certain."""
     skipped: int
     """Bytes before the range that come as well."""
     response: Response

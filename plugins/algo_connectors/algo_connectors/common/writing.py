@@ -65,7 +65,7 @@ class PartTarget(Protocol):
 
 
 class ConditionalTarget(PartTarget, Protocol):
-    """One that can write on a condition."""
+    """A target that can write on a condition."""
 
     def put(self, uri: DataUri, content: bytes, condition: Condition | None = None) -> Entry:
         """Create or replace a file in one request."""

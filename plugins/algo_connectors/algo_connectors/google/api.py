@@ -25,7 +25,7 @@ class GoogleApi(Protocol):
     """The project whose buckets are listed; empty if it is not known."""
 
     def signatory(self) -> Signatory | None:
-        """Who signs links; None where the credential, such as that of a person, cannot."""
+        """The account that signs links; None if the credential, such as a person's, cannot sign."""
 
     def resource(self, method: str, path: str, *names: str, query: Parameters | None = None) -> Any:
         """The resource in the answer to a request."""

@@ -45,7 +45,7 @@ class TokenSource(Protocol):
         """Discard a token that was refused; whether there may be another."""
 
     def signatory(self) -> Signatory | None:
-        """Who signs links; None if there is no key of a service account."""
+        """The account that signs links; None without the key of a service account."""
 
 
 class GivenToken:

@@ -34,7 +34,7 @@ class Progress(Protocol):
         """The position in a file in bytes, and its size if known."""
 
     def done(self, key: object) -> None:
-        """It is done, or has failed."""
+        """Record the end of a transfer, successful or not."""
 
     def passed(self, count: int, size: int) -> None:
         """Several files, with a total of bytes, are done."""

@@ -42,7 +42,7 @@ MOST_WORKERS = 1000
 """The largest number of workers that can be asked for."""
 
 _SPELLED_WRONGLY = "langauge"
-"""As the published Python 3 template has it (API section 5.3)."""
+"""The misspelling of `language` in the published Python 3 template (API section 5.3)."""
 
 _CLOSE = 0.7
 """How similar an unknown member must be to a known one to be a mistake for it."""

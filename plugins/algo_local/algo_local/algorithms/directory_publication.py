@@ -43,7 +43,7 @@ class Wish:
     """What is new about the next one: `major`, `minor` or `revision`."""
     public: bool = True
     network_access: NetworkAccess | None = None
-    """Of all versions of the algorithm from now on; None leaves it as it is."""
+    """The access of all versions of the algorithm from now on; None changes nothing."""
     python: tuple[int, ...] = ()
     """The version of Python to run it with; if it is empty, `algorithmia.conf` says, else it is the platform's own."""
 

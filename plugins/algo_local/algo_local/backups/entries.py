@@ -34,13 +34,13 @@ class Entry:
     size: int = 0
     """Bytes."""
     sha256: str = ""
-    """Of the content, in hexadecimal digits; empty for a link."""
+    """The digest of the content, in hexadecimal digits; empty for a link."""
     md5: str = ""
     """The same, of hosted data."""
     modified: float | None = None
     """Seconds since the epoch, of hosted data."""
     media_type: str = ""
-    """That came with a file of hosted data."""
+    """The media type with which a file of hosted data was uploaded."""
     target: str = ""
     """Where a link leads."""
 

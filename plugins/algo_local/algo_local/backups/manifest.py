@@ -52,7 +52,7 @@ class Manifest:
     size: int
     """The bytes of all files."""
     digest: str
-    """Of all rows, and of names, types and contents of all files: equal for platforms with equal content."""
+    """The digest of all rows, and of names, types and contents of all files: equal for platforms with equal content."""
     missing: list[str] = field(default_factory=list)
     """What rows name and the platform did not have."""
     created: float = field(default_factory=time.time)

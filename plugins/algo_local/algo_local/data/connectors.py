@@ -67,7 +67,7 @@ class Connectors:
         self._vault = vault
         self._open = opener or _installed
         self._storages: dict[str, tuple[bytes | None, Storage]] = {}
-        """Of each connector, by its id, the store and the options that it was opened with."""
+        """By the id of a connector: the options that its store was opened with, and the store."""
         self._lock = threading.Lock()
 
     def add(

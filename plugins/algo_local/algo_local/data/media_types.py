@@ -8,7 +8,7 @@ GENERIC = "application/octet-stream"
 """What is said of a file that nothing is known of."""
 
 _SAYS_NOTHING = frozenset({"", GENERIC, "application/x-www-form-urlencoded", "multipart/form-data"})
-"""Those that clients send of themselves, whatever they upload."""
+"""Media types that clients send by default, whatever they upload."""
 
 _TYPE = re.compile(r"[a-z0-9][a-z0-9.+-]{0,60}/[a-z0-9][a-z0-9.+-]{0,60}(; ?charset=[a-z0-9-]{1,30})?", re.IGNORECASE)
 _BY_SUFFIX = {

@@ -41,7 +41,7 @@ class Space(NamedTuple):
     lifetime: float | None = None
     """Seconds after which its files are removed."""
     identifier: str = ""
-    """That of a collection."""
+    """The id of a collection."""
 
 
 class FileLocation(NamedTuple):

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 REPOSITORIES = "repositories"
 
 MOST_ARCHIVES = 32
-"""Of so many archives, the smaller half is made one with the next change: each byte is sent again a few times at most,
+"""With so many archives, the next change merges the smaller half into one: each byte is sent again a few times at most,
 and a machine that has nothing yet fetches no more files."""
 
 _PAGE = 1000

@@ -103,7 +103,7 @@ class Description(NamedTuple):
     workers: int
     """Processes, or what stands for them, that have an algorithm loaded or load it."""
     busy: int
-    """Those that serve a call."""
+    """The number of workers that serve a call."""
     waiting: int
     """Calls that wait for a worker."""
     memory: int

@@ -29,7 +29,7 @@ class Account:
     id: str
     is_organization: bool
     is_administrator: bool
-    """Of the platform: may ask for an administrator's rights."""
+    """Whether it may use the rights of an administrator of the platform."""
     email: str
     fullname: str
     company_name: str

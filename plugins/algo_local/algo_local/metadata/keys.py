@@ -56,7 +56,7 @@ class Permissions:
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Permissions:
-        """Those that a JSON object gives; members that it lacks give nothing.
+        """The permissions of a JSON object; missing members grant nothing.
 
         Raises:
             Invalid: if a pattern of algorithms is none.
@@ -72,7 +72,7 @@ class Permissions:
         return cls(**{**known, "algo_acl": acl})
 
     def as_json(self) -> dict[str, Any]:
-        """As the API has it."""
+        """The object of the API."""
         return {**asdict(self), "algo_acl": list(self.algo_acl)}
 
     def may_call(self, owner: str, name: str) -> bool:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from algo_local.metadata.database import Database, Rows
 
 Acl = tuple[str, ...]
-"""Who may read a collection besides its owner; nobody, or one of the two below (API section 4.6)."""
+"""The readers of a collection besides its owner: none, or one of the two below (API section 4.6)."""
 
 OWN_ALGORITHMS: Acl = ("algo://.my/*",)
 """The owner's algorithms, no matter who calls them: what a collection has unless it is made otherwise."""

@@ -39,7 +39,7 @@ class VersionActivity:
     """Calls that have ended within the window, `failed` those without a result."""
     workers: int = 0
     memory: int = 0
-    """Of its workers, resident, in bytes."""
+    """Resident memory of its workers in bytes."""
     latencies: list[float] = field(default_factory=list)
 
 

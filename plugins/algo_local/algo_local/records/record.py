@@ -28,7 +28,7 @@ CUT_SHORT_FAILURE = Failure(
 
 CANCELLED_FAILURE = Failure("The call was cancelled", "SystemError", ended="cancelled")
 CANCELLED_ERROR = json.dumps((CANCELLED_FAILURE.message, CANCELLED_FAILURE.error_type, None))
-"""That failure in a row."""
+"""`CANCELLED_FAILURE` as a row holds it."""
 
 
 def digest_of(data: bytes) -> str:
@@ -95,7 +95,7 @@ class Record:
     key: str | None = None
     """The idempotency key."""
     key_digest: str = ""
-    """Of the request that came with the key; another one under the same key is refused."""
+    """The digest of the request that came with the key; another request with the same key is refused."""
     repeats: str = ""
     """The call with this key that was lost while it ran, if there was one: what it did may have been done twice. It is
     kept if this call is lost before it runs, and the next one with the key is made."""

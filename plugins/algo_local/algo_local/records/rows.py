@@ -19,7 +19,7 @@ COLUMNS = (
     *("output_type", "output_size", "output_digest", "printed", "error", "idempotency_key", "key_digest"),
     *("repeats", "insights", "resumption"),
 )
-"""Those of a row, in order."""
+"""The columns of a row, in order."""
 
 _CHANGING = (
     *("state", "worker", "started_at", "finished_at", "duration", "output_type", "output_size", "output_digest"),
@@ -53,7 +53,7 @@ class Question(NamedTuple):
     """The filters of a listing; all of them apply, newest calls first."""
 
     accounts: Sequence[str] | None = None
-    """Those of these accounts; None for all."""
+    """Only the calls of these accounts; None for all."""
     algorithm: str = ""
     """An algorithm's id."""
     states: Sequence[str] = ()

@@ -40,7 +40,7 @@ class SharedPresence(Presence):
         super().__init__(root)
         self._database = database
         self._seen: dict[str, tuple[int, int]] = {}
-        """Of each other process its last number, and the looks since that have found the same."""
+        """By the name of another process: its last number, and how many looks have found the same since."""
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
 

@@ -48,7 +48,7 @@ class RequestContext(NamedTuple):
     operation: Operation
     parameters: Mapping[str, str]
     caller: Caller
-    """Of no account if the operation needs no credential."""
+    """The caller; of no account if the operation needs no credential."""
     target: Target
     address: str
     """The address at which the client reaches the platform."""

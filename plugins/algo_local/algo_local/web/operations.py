@@ -27,7 +27,7 @@ class Who(IntEnum):
     INVITED = 3
     """Asked to become a member of the organization, and free to say yes or no."""
     MEMBER = 4
-    """Of the organization that owns it; of a person's things, the person."""
+    """A member of the organization that owns it; if a person owns it, that person."""
     OWNER = 5
     """The account itself, or an owner of the organization."""
     ADMINISTRATOR = 6
@@ -65,7 +65,7 @@ class Operation(NamedTuple):
     response: str = ""
     """The shape of the answer."""
     status: int = 200
-    """That of success."""
+    """The status of a success."""
     query: str = ""
     """The names of query parameters, with their schemas in `schemas/parameters.py`."""
     feature: str = ""
@@ -81,7 +81,7 @@ CALLS = Access(Who.ACCOUNT, Permission.CALL)
 CALL_FROM_PAGE = Access(Who.VIEWER, Permission.CALL_FROM_PAGE)
 VIEW = Access(Who.VIEWER)
 READ_SOURCE = Access(Who.VIEWER, Permission.MANAGE)
-"""Of closed source, only members."""
+"""Access to source code: everybody if it is open, else members."""
 LOOK = Access(Who.MEMBER)
 ANSWER = Access(Who.INVITED, Permission.MANAGE)
 MEMBER = Access(Who.MEMBER, Permission.MANAGE)

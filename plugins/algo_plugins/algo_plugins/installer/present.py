@@ -88,7 +88,7 @@ def conflicts(installed: Mapping[str, Distribution], changes: Iterable[Change]) 
 def unmet(
     installed: Mapping[str, Distribution], changes: Iterable[Change], labelled: Iterable[tuple[str, str]]
 ) -> list[Conflict]:
-    """Those of some requirements, each with a label, that would not be met after changes."""
+    """Of requirements, each with a label, those that would not be met after changes."""
     from packaging.requirements import Requirement
 
     after = {name: distribution.version for name, distribution in installed.items()}

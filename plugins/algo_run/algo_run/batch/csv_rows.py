@@ -10,7 +10,7 @@ from algo_run.json_text import Written, dumped
 
 COLUMNS = ("index", "input", "result", "error_type", "error", "duration", "request_id")
 FORMER_COLUMNS = COLUMNS[:6]
-"""Those of journals of version 1.0, which are continued with them."""
+"""The columns of journals of version 1.0, which are continued with the same columns."""
 
 
 def _cells(line: bytes) -> list[str]:

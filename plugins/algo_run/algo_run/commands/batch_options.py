@@ -59,7 +59,7 @@ def batch_options(function: F) -> F:
 
 
 def pool_options(function: F) -> F:
-    """Those of them that say how calls are made, whatever the inputs are."""
+    """The options that say how calls are made, whatever the inputs are."""
     return _with(_POOL, function)
 
 

@@ -176,7 +176,7 @@ def installed() -> tuple[Python, ...]:
 
 
 def _near(environ: Mapping[str, str]) -> Iterator[str]:
-    """Those of pyenv, those beside ours, and those on the PATH."""
+    """Interpreters of pyenv, beside this one, and on the PATH."""
     pyenv = environ.get("PYENV_ROOT") or os.path.join(environ.get("HOME", "/"), ".pyenv")
     for versions in (os.path.join(pyenv, "versions"), os.path.dirname(sys.base_prefix)):
         yield from sorted(glob.glob(os.path.join(glob.escape(versions), "*", "bin", "python3.[0-9]*")))

@@ -48,7 +48,7 @@ class Mismatch:
     expected: str
 
     def told(self, root: str) -> str:
-        """As a sentence about the value called `root`."""
+        """A sentence about the value, which it calls `root`."""
         place = root
         for part in self.path:
             plain = isinstance(part, str) and part.isidentifier()

@@ -45,7 +45,7 @@ class TreeEntry(NamedTuple):
     """With `/` between the parts, none of which is empty, `.`, `..` or `.git`."""
     mode: int
     content: bytes
-    """Of a symbolic link, where it leads."""
+    """The content; of a symbolic link, its target."""
 
 
 def archive_entries(file: BinaryIO) -> list[TreeEntry]:

@@ -20,7 +20,7 @@ class State(enum.Enum):
     LINGERING = enum.auto()
     """The last response was sent; the client has yet to close the connection."""
     REFUSED = enum.auto()
-    """As LINGERING, for a connection above the limit, which was refused."""
+    """Like LINGERING, for a connection that was refused above the limit."""
 
 
 class WaitingConnections:

@@ -18,7 +18,7 @@ BEATS = 10
 """Beats in a row without an answer after which a process hangs."""
 
 DOUBTED = 4
-"""Those after which front ends no longer wait for the engine."""
+"""Missed beats after which front ends no longer wait for the engine."""
 
 
 def hang_seconds(environ: Mapping[str, str] = os.environ) -> float:

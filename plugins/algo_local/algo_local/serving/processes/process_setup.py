@@ -10,7 +10,7 @@ WANTED_DESCRIPTORS = 8192
 """The descriptor limit that the process requests."""
 
 _M_ARENA_MAX = -8
-"""Of glibc's malloc.h."""
+"""The parameter's number in glibc's malloc.h."""
 
 _HEAPS = 2
 """The process's first one, and one more: calls take as long as with any number, and 4 % longer with a single one."""

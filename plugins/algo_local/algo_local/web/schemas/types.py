@@ -46,7 +46,7 @@ def many(schema: Schema) -> Schema:
 
 
 def word(*words: str) -> Schema:
-    """One of these texts."""
+    """The schema of one of these texts."""
     return {"type": "string", "enum": list(words)}
 
 
