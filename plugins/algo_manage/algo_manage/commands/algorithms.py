@@ -96,7 +96,7 @@ def describe(app: App, found: Any) -> None:
         return
     facts = [
         ("Name", f"{api.member(found, 'owner')}/{api.member(found, 'name')}".lstrip("/")),
-        ("Id", api.member(found, "id")),
+        ("ID", api.member(found, "id")),
         ("Version", api.member(found, "version_info", "semantic_version")),
         *((name.capitalize(), api.member(found, "details", name)) for name in ("label", "tagline", "summary")),
         ("Tags", ", ".join(map(str, api.member(found, "details", "tags") or []))),

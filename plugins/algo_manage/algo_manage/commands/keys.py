@@ -46,7 +46,7 @@ def list_(app: App, org: str | None) -> None:
         for entry in found
     ]
     if rows:
-        app.output.table(("Id", "Key", "Label", "May", "Used", "Expires"), rows)
+        app.output.table(("ID", "Key", "Label", "May", "Used", "Expires"), rows)
     else:
         app.output.info("There are no API keys; make one with: algo keys create LABEL")
 

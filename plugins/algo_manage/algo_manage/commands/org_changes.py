@@ -150,7 +150,7 @@ def types_(app: App) -> None:
     if app.output.is_json:
         app.output.json(found)
     else:
-        app.output.table(("Type", "Id"), [(api.member(entry, "name"), api.member(entry, "id")) for entry in found])
+        app.output.table(("Type", "ID"), [(api.member(entry, "name"), api.member(entry, "id")) for entry in found])
 
 
 @click.command("create-type")

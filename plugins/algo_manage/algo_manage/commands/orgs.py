@@ -87,7 +87,7 @@ def show_(app: App, org: str) -> None:
         ("org_email", "E-mail"),
         ("org_url", "Web"),
         ("org_created_at", "Created"),
-        ("id", "Id"),
+        ("id", "ID"),
     ):
         if value := api.member(found, name):
             app.output.line(f"{title + ':':<12}{value}")

@@ -30,7 +30,7 @@ def list_(app: App) -> None:
     if app.output.is_json:
         app.output.json(found)
     elif found:
-        app.output.table(("Id", "Algorithm", "Schedule", "Next", "Last", "Missed"), map(_row, found))
+        app.output.table(("ID", "Algorithm", "Schedule", "Next", "Last", "Missed"), map(_row, found))
         for entry in found:
             if problem := api.member(entry, "problem"):
                 app.output.warn(f"{str(api.member(entry, 'id'))[:8]} could not be called: {problem}")
