@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from algo_core.errors import AlgoError, ConfigError
-from algo_local.execution.limits import size_of
+from algo_local.execution.limits import count_of
 from algo_local.execution.workers.local_pool import LocalPool
 from algo_ray import seats, sessions
 from algo_ray.connection import Connection
@@ -38,7 +38,7 @@ def open_executor(app: App, endpoint: Callable[[], Endpoint], directory: Path) -
             "Give it: --ray-address HOST:PORT, ALGO_RAY_ADDRESS, or `algo config set ray.address HOST:PORT`",
         )
     for variable in (seats.PATIENCE, sessions.PATIENCE):
-        size_of(app.environ, variable, 1)
+        count_of(app.environ, variable, 1)
     return RayExecutor(endpoint, directory, Connection(checked(address), directory, app.environ))
 
 

@@ -168,10 +168,16 @@ def tasks_of_ours() -> int:
 )
 def test_sizes_are_read_or_refused_by_name(text: str, size: int | None) -> None:
     if size is None:
-        with pytest.raises(ConfigError, match="ALGO_LOCAL_MEMORY must be a number above 0"):
+        with pytest.raises(ConfigError, match="ALGO_LOCAL_MEMORY must be a size above 0"):
             Limits.of({"ALGO_LOCAL_MEMORY": text})
     else:
         assert Limits.of({"ALGO_LOCAL_MEMORY": text}).memory == size
+
+
+@pytest.mark.parametrize("text", ["2G", "0", "-1", "1.5", "\u0663", "1_000", "9" * 30])
+def test_a_count_is_no_size(text: str) -> None:
+    with pytest.raises(ConfigError, match="ALGO_LOCAL_OPEN_FILES must be a whole number above 0"):
+        Limits.of({"ALGO_LOCAL_OPEN_FILES": text})
 
 
 def test_without_settings_an_algorithm_may_use_most_of_the_machine() -> None:
@@ -186,7 +192,6 @@ def test_a_wrong_limit_is_told_to_the_caller(run: Run, monkeypatch: pytest.Monke
     monkeypatch.setenv("ALGO_LOCAL_PROCESSES", "many")
     outcome = run("def apply(input):\n    return 1\n")
     assert outcome.failure == Failure(
-        "ALGO_LOCAL_PROCESSES must be a number above 0, such as 512 or 2G, not 'many'. "
-        "Correct or unset ALGO_LOCAL_PROCESSES",
+        "ALGO_LOCAL_PROCESSES must be a whole number above 0, not 'many'. Correct or unset ALGO_LOCAL_PROCESSES",
         "SystemError",
     )

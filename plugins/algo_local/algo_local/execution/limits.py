@@ -11,6 +11,7 @@ from algo_core.errors import ConfigError
 
 _UNITS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
 _SIZE = re.compile(r"(\d{1,12})\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
+_COUNT = re.compile(r"[0-9]{1,12}")
 _PLENTY = 16 << 30
 
 
@@ -35,23 +36,33 @@ class Limits:
         """
         return cls(
             memory=size_of(environ, "ALGO_LOCAL_MEMORY", _most_of_the_memory()),
-            processes=size_of(environ, "ALGO_LOCAL_PROCESSES", 512),
-            open_files=size_of(environ, "ALGO_LOCAL_OPEN_FILES", 4096),
+            processes=count_of(environ, "ALGO_LOCAL_PROCESSES", 512),
+            open_files=count_of(environ, "ALGO_LOCAL_OPEN_FILES", 4096),
             file_size=size_of(environ, "ALGO_LOCAL_FILE_SIZE", 16 << 30),
         )
 
 
 def size_of(environ: Mapping[str, str], name: str, default: int) -> int:
-    """Parse a variable: a positive number, or a size such as 2G in bytes. Raises ConfigError."""
+    """Parse a variable: bytes, or a size such as 2G. Raises ConfigError."""
     text = environ.get(name, "").strip()
     if not text:
         return default
     match = _SIZE.fullmatch(text)
     if not match or not int(match[1]):
         raise ConfigError(
-            f"{name} must be a number above 0, such as 512 or 2G, not {text!r}", f"Correct or unset {name}"
+            f"{name} must be a size above 0, such as 2G or 512M, not {text!r}", f"Correct or unset {name}"
         )
     return int(match[1]) << _UNITS[match[2].upper()]
+
+
+def count_of(environ: Mapping[str, str], name: str, default: int) -> int:
+    """Parse a variable: a whole number above 0. Raises ConfigError."""
+    text = environ.get(name, "").strip()
+    if not text:
+        return default
+    if not _COUNT.fullmatch(text) or not int(text):
+        raise ConfigError(f"{name} must be a whole number above 0, not {text!r}", f"Correct or unset {name}")
+    return int(text)
 
 
 def seconds_of(environ: Mapping[str, str], name: str, default: float) -> float:

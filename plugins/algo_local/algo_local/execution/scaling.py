@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from algo_local.execution.limits import physical_memory, size_of
+from algo_local.execution.limits import count_of, physical_memory, size_of
 
 UNLIMITED = 1 << 40
 """Bytes of memory that no worker reaches: it is not looked at then."""
@@ -42,13 +42,13 @@ class Scaling:
         Raises:
             ConfigError: if a variable does not hold a size or number.
         """
-        total = size_of(environ, "ALGO_LOCAL_WORKERS", max(8, min(256, physical_memory() * 3 // 4 // WORKER_BYTES)))
+        total = count_of(environ, "ALGO_LOCAL_WORKERS", max(8, min(256, physical_memory() * 3 // 4 // WORKER_BYTES)))
         return cls(
             total=total,
-            most=min(total, size_of(environ, "ALGO_LOCAL_WORKERS_PER_VERSION", max(1, total * 3 // 4))),
-            least=size_of(environ, "ALGO_LOCAL_WORKERS_KEPT", 0),
-            queue=size_of(environ, "ALGO_LOCAL_QUEUE", 1000),
-            age=float(size_of(environ, "ALGO_LOCAL_WORKER_SECONDS", 3600)),
-            calls=size_of(environ, "ALGO_LOCAL_WORKER_CALLS", 10_000),
+            most=min(total, count_of(environ, "ALGO_LOCAL_WORKERS_PER_VERSION", max(1, total * 3 // 4))),
+            least=count_of(environ, "ALGO_LOCAL_WORKERS_KEPT", 0),
+            queue=count_of(environ, "ALGO_LOCAL_QUEUE", 1000),
+            age=float(count_of(environ, "ALGO_LOCAL_WORKER_SECONDS", 3600)),
+            calls=count_of(environ, "ALGO_LOCAL_WORKER_CALLS", 10_000),
             memory=size_of(environ, "ALGO_LOCAL_WORKER_MEMORY", UNLIMITED),
         )

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from algo_local.execution.limits import size_of
+from algo_local.execution.limits import count_of, size_of
 
 ROW_BYTES = 512
 """The size of a row in bytes, without input and output."""
@@ -31,7 +31,7 @@ class Retention:
             ConfigError: if a variable does not hold a size or number.
         """
         return cls(
-            seconds=size_of(environ, "ALGO_LOCAL_RECORD_DAYS", 7) * 86400.0,
+            seconds=count_of(environ, "ALGO_LOCAL_RECORD_DAYS", 7) * 86400.0,
             total=size_of(environ, "ALGO_LOCAL_RECORD_SIZE", 1 << 30),
             content=size_of(environ, "ALGO_LOCAL_RECORD_CONTENT", 64 << 10),
         )
