@@ -38,7 +38,7 @@ PARTS = (
     ("reading the request, and writing the response", ()),
     ("the caller and the version that is meant: key, roles, visibility", ("authorization.py:authorize",)),
     ("input and result: JSON, schemas", ("invoke.py:_payload", "invoke.py:_check_input", "invoke.py:_response")),
-    ("a worker: whose turn it is, taking it, giving it back", ("local_pool.py:_acquire", "local_pool.py:_release")),
+    ("a worker: whose turn it is, taking it, giving it back", ("worker_pool.py:_acquire", "worker_pool.py:_release")),
     ("the conversation with the worker's process", ("process.py:call",)),
     ("the record", ("recorder.py:begin", "recorder.py:finish")),
     ("the session's end", ("hosted.py:end_session",)),

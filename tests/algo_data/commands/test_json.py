@@ -38,4 +38,5 @@ def test_remarks_for_a_person_are_left_out(algo_home: Home):
 )
 def test_a_command_line_that_is_wrong_is_answered_as_json_wherever_that_was_asked_for(home, data_platform, arguments):
     (told,) = objects(home.run(*arguments).stderr)
-    assert (told["error"]["type"], told["error"]["hint"]) == ("UsageError", f"See: algo {arguments[0]} --help")
+    assert told["error"]["type"] == "UsageError"
+    assert told["error"]["hint"].endswith(f"See: algo {arguments[0]} --help")

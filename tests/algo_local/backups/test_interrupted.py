@@ -152,7 +152,7 @@ def test_a_platform_with_content_stays_unless_it_is_to_be_replaced(
 
 def test_a_platform_in_use_is_not_replaced(backed_up: Filled, serve: Callable[..., Served], root: Path) -> None:
     served = serve()  # which has answered nothing yet
-    with pytest.raises(AlgoError, match="uses the platform"):
+    with pytest.raises(AlgoError, match="is using the platform"):
         restore(backed_up.backup, root, replace=True)
     served.stop()
     restore(backed_up.backup, root, replace=True)

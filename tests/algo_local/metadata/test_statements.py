@@ -26,7 +26,7 @@ _ELSEWHERE = (
     "metadata/migrations.py",
     "metadata/postgresql/",
     "backups/journal.py",
-    "testing.py",
+    "metadata/contract.py",
 )
 """Modules for one of the databases, for a file of their own, and a test of both."""
 _ONLY_POSTGRESQL = ("records/shared_presence.py:", "algorithms/build_leases.py:", "data/shared_repositories.py:")

@@ -139,12 +139,13 @@ def listed_of_owner(rows: Rows, owner: str, states: Sequence[str], since: float,
     cannot add to a listing that others fill, so that the second query has `limit` branches at most.
     """
     newest = (
-        f"SELECT created_at FROM requests WHERE {BY_ALGORITHM} AND algorithm = algorithms.id AND state = states.name"
+        f"(SELECT created_at FROM requests WHERE {BY_ALGORITHM} AND algorithm = algorithms.id AND state = states.name"
+        " ORDER BY created_at DESC LIMIT 1)"
     )
     named = " UNION ALL ".join(f"SELECT '{state}' AS name" for state in states)
     found = rows.execute(
         f"SELECT id, name_of_state, at FROM (SELECT algorithms.id AS id, states.name AS name_of_state,"
-        f" ({newest} ORDER BY created_at DESC LIMIT 1) AS at FROM algorithms CROSS JOIN ({named}) AS states"
+        f" {newest} AS at FROM algorithms CROSS JOIN ({named}) AS states"
         f" WHERE owner = ?) AS places WHERE at >= ? ORDER BY at DESC LIMIT {limit:d}",
         (owner, since),
     ).fetchall()
