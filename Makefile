@@ -16,7 +16,7 @@ SUDO = $(if $(filter-out 0,$(shell id -u)),sudo)
 PARALLEL := --numprocesses auto --maxprocesses 8 --dist worksteal --reruns 1
 INPUTS := pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml)
 
-.PHONY: help setup demo test test-cluster test-deps lint format docs changelog wheels clean benchmarks benchmarks-transfer
+.PHONY: help setup setup-cluster demo test test-cluster test-deps lint format docs changelog wheels clean benchmarks benchmarks-transfer
 .PHONY: benchmarks-connectors benchmarks-calls benchmarks-development benchmarks-environments benchmarks-observers
 .PHONY: benchmark-deps benchmarks-serve benchmarks-capacity benchmarks-cluster endurance kills kills-cluster kills-front-ends
 
@@ -58,8 +58,10 @@ demo: $(USABLE) ## The guide, from auth to the picture with the face marked, on 
 test: $(READY) ## Run every test, on all processors; TESTS=tests/algo_core runs some, one after the other
 	$(BIN)/python -m pytest $(or $(TESTS),$(PARALLEL))
 
+setup-cluster: $(CLUSTER)/.ready ## Make the environment with Ray in .venv/cluster
+
 test-cluster: $(CLUSTER)/.ready ## Run the tests of algo-ray on a Ray cluster of three nodes, on this machine
-	$(CLUSTER)/bin/python -m pytest tests/algo_ray
+	$(CLUSTER)/bin/python -m pytest --reruns 1 -raR tests/algo_ray
 
 kills: $(READY) ## Kill publications, builds and migrations fifty times, or as often as KILLS says, and see what is left
 	$(BIN)/python -m pytest tests/algo_local/algorithms/test_kills.py tests/algo_local/backups/test_migrate.py --kills $(or $(KILLS),50)
