@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
+from statistics import median
 
 from call_figures import Found
 from capacity_measure import SMALL, busy, call, clock, descendants, drive, publish, until_loaded
 from serve_sides import Side, platform
 
 FRONT_ENDS, CLIENTS, WORKERS = 4, 16, 4
-SECONDS, ROUNDS = 3.0, 3
+SECONDS, ROUNDS = 2.0, 9
+SETTINGS = {"ALGO_LOCAL_WORKER_CALLS": "1000000000"}
+"""Workers are not replaced meanwhile: processor time is that of processes that live on."""
+
 WARM_UP, REQUESTS, SAMPLES = 100_000, 400_000, 8
 """Requests of which memory is known to grow, those after it, and looks at the memory meanwhile."""
 
@@ -34,23 +39,35 @@ class Rate:
 
 
 def front_ends(base: Path) -> Iterator[Found]:
-    """Requests of four front ends, by what one needs for a request and by the processors that there are for them."""
-    rates: dict[int, dict[str, Rate]] = {}
-    for count in (1, FRONT_ENDS):
-        directory = base / str(count)
-        directory.mkdir(parents=True)
-        options = ["--processes", str(count)] if count > 1 else []
-        with platform(f"{count} processes", directory, options=options) as side:
-            publish(directory, {"Echo": WORKERS})
-            until_loaded(side, {"Echo": WORKERS})
-            rates[count] = {work: _rate(side, request) for work, request in _requests(side).items()}
-    for work, one in rates[1].items():
-        several = rates[FRONT_ENDS][work]
-        what = f"{work} of {FRONT_ENDS} front ends, {several.each_second:,.0f} a second"
-        against = f"those of one, {one.each_second:,.0f}, by its processor time and {several.left:.2f} processors"
-        yield Found(what, against, several.each_second * one.cost / several.left, 0.9, at_least=True)
-        what = f"processors that {FRONT_ENDS} front ends and what is behind them use for {work}, {several.used:.2f}"
-        yield Found(what, f"those left to them, {several.left:.2f}", several.used / several.left, 0.9, at_least=True)
+    """Requests of four front ends, by what one needs for a request and by the processors that there are for them.
+
+    Both platforms run all the time and take turns, so that a machine that slows down slows both; the figures are the
+    medians of the rounds.
+    """
+    with contextlib.ExitStack() as served:
+        sides = [served.enter_context(_served(base / str(count), count)) for count in (1, FRONT_ENDS)]
+        works = [_requests(side) for side in sides]
+        for work in works[0]:
+            rounds = _rounds(sides, [requests[work] for requests in works])
+            one, several = (_median(rates) for rates in zip(*rounds, strict=True))
+            ratio = median(of.each_second * by.cost / of.left for by, of in rounds)
+            what = f"{work} of {FRONT_ENDS} front ends, {several.each_second:,.0f} a second"
+            against = f"those of one, {one.each_second:,.0f}, by its processor time and {several.left:.2f} processors"
+            yield Found(what, against, ratio, 0.9, at_least=True)
+            what = f"processors that {FRONT_ENDS} front ends and what is behind them use for {work}, {several.used:.2f}"
+            used = median(of.used / of.left for _, of in rounds)
+            yield Found(what, f"those left to them, {several.left:.2f}", used, 0.9, at_least=True)
+
+
+@contextlib.contextmanager
+def _served(directory: Path, count: int) -> Iterator[Side]:
+    """A platform of so many processes whose workers are loaded."""
+    directory.mkdir(parents=True)
+    options = ["--processes", str(count)] if count > 1 else []
+    with platform(f"{count} processes", directory, options=options, settings=SETTINGS) as side:
+        publish(directory, {"Echo": WORKERS})
+        until_loaded(side, {"Echo": WORKERS})
+        yield side
 
 
 def _requests(side: Side) -> dict[str, bytes]:
@@ -59,20 +76,31 @@ def _requests(side: Side) -> dict[str, bytes]:
     return {"GETs of 4 KiB": connection.request("GET", "/v1/data/.my/bench/small"), "warm calls": call(side, "Echo")}
 
 
-def _rate(side: Side, request: bytes) -> Rate:
-    """The round in which most was answered by the processors that were there for it."""
-    processes = list({child for process in side.processes for child in (process, *descendants(process))})
-    drive([side], request, CLIENTS, SECONDS / 3)
-    found = []
-    for _ in range(ROUNDS):
-        before = clock(processes), time.process_time(), busy(), time.perf_counter()
-        rate = drive([side], request, CLIENTS, SECONDS)
-        after = clock(processes), time.process_time(), busy(), time.perf_counter()
-        theirs, own, everybody, seconds = (end - begin for begin, end in zip(before, after, strict=True))
-        others = max(0.0, everybody - theirs - own)
-        left = (os.cpu_count() or 1) - (own + others) / seconds
-        found.append(Rate(rate, theirs / seconds / rate, theirs / seconds, left))
-    return max(found, key=lambda each: each.each_second / each.left)
+def _rounds(sides: Sequence[Side], requests: Sequence[bytes]) -> list[list[Rate]]:
+    """For each round, the rate of each side; every second round in reverse order."""
+    processes = [list({child for top in side.processes for child in (top, *descendants(top))}) for side in sides]
+    for side, request in zip(sides, requests, strict=True):
+        drive([side], request, CLIENTS, SECONDS / 3)
+    rounds = []
+    for number in range(ROUNDS):
+        order = range(len(sides)) if number % 2 == 0 else reversed(range(len(sides)))
+        found = {index: _rate(sides[index], processes[index], requests[index]) for index in order}
+        rounds.append([found[index] for index in range(len(sides))])
+    return rounds
+
+
+def _rate(side: Side, processes: Sequence[int], request: bytes) -> Rate:
+    before = clock(processes), time.process_time(), busy(), time.perf_counter()
+    rate = drive([side], request, CLIENTS, SECONDS)
+    after = clock(processes), time.process_time(), busy(), time.perf_counter()
+    theirs, own, everybody, seconds = (end - begin for begin, end in zip(before, after, strict=True))
+    others = max(0.0, everybody - theirs - own)
+    left = (os.cpu_count() or 1) - (own + others) / seconds
+    return Rate(rate, theirs / seconds / rate, theirs / seconds, left)
+
+
+def _median(rates: Sequence[Rate]) -> Rate:
+    return Rate(*(median(each) for each in zip(*map(astuple, rates), strict=True)))
 
 
 def memory(base: Path) -> Iterator[Found]:

@@ -376,9 +376,7 @@ def test_the_outcome_of_a_call_whose_front_end_died_is_adopted(joined: Pair) -> 
     assert [identifier for identifier, _ in joined.calls.adopted] == [context.request_id]
 
 
-def test_a_key_is_no_token(joined: Pair) -> None:
-    remote = RemoteExecutor(is_key=lambda token: True)
-    assert remote.context_of("token") is None  # and there is no engine that it could have asked
+def test_questions_are_answered_by_the_engine(joined: Pair) -> None:
     assert joined.remote.context_of("token") is not None
     assert joined.remote.context_of("other") is None
     assert joined.remote.describe() == Description(1, 2, 3, 4)
@@ -387,7 +385,7 @@ def test_a_key_is_no_token(joined: Pair) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"?" + bytes(8), b"C\xff\xff\xff\xff\xff\xff\xff\xff", b"C\0\0\0\1\0\0\0\0x", b"C\0\0\0\4\0\0\0\0nu"]
+    "data", [b"", b"?" + bytes(8), b"C\xff\xff\xff\xff\xff\xff\xff\xff", b"C\0\0\0\1\0\0\0\0x", b"C\0\0\0\2\0\0\0\0nu"]
 )
 def test_what_is_no_message_ends_the_connection(data: bytes) -> None:
     ours, theirs = socket.socketpair()
@@ -523,7 +521,8 @@ def test_a_start_is_told_while_a_long_call_runs_and_before_the_end_of_a_short_on
         time.sleep(0.1)
 
 
-def test_a_call_of_a_front_end_that_is_gone_does_not_start(marked: Pair) -> None:
+def test_a_call_of_a_front_end_that_is_gone_does_not_start(marked: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("algo_local.execution.relay.engine.RECENT_SECONDS", 0.0)
     waits, goes, started = threading.Event(), threading.Event(), []
 
     def does(payload: Payload, **options: Any) -> None:

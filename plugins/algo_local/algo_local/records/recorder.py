@@ -11,7 +11,7 @@ import json
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from algo_core.errors import AlgoError, NotFoundError
@@ -238,16 +238,15 @@ class Recorder(RecordQueries):
 
     # Calls that one process records and another one executes
 
-    @contextlib.contextmanager
-    def hosting(self, identifier: str, tell: Callable[[list[Any]], None]) -> Iterator[None]:
-        """Within the block, pass the insights of a call to `tell`, for the process that records it."""
+    def host(self, identifier: str, tell: Callable[[list[Any]], None]) -> None:
+        """Pass the insights of a call to `tell`, for the process that records it, until `end_hosting`."""
         with self._lock:
             self._hosted[identifier] = HostedCall(tell)
-        try:
-            yield
-        finally:
-            with self._lock:
-                del self._hosted[identifier]
+
+    def end_hosting(self, identifier: str) -> None:
+        """End what `host` began."""
+        with self._lock:
+            del self._hosted[identifier]
 
     def adopt(self, identifier: str, answer: Answer, worker: str, level: str) -> None:
         """Record the end of a call for the process that began its record and has ended."""

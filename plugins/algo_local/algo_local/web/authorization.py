@@ -110,10 +110,11 @@ def authenticate(request: Request, platform: Platform, *, trusted: bool) -> Call
             account = platform.account
             return Caller(account, may_administer=True, roles=platform.metadata.roles(account))
         raise ApiError(401, REQUIRED, ErrorCode.NOT_AUTHENTICATED)
-    running = platform.executor.context_of(credential) if "executor" in platform.parts else None
+    caller = holder_of(platform, credential)
+    running = platform.executor.context_of(credential) if not caller and "executor" in platform.parts else None
     if running:
         return Caller(running.caller, inside=running, roles=platform.metadata.roles(running.caller))
-    return _holder(platform, credential)
+    return _checked(platform, credential, caller)
 
 
 def _credential(header: str) -> str:
@@ -125,9 +126,8 @@ def _credential(header: str) -> str:
     return "" if credential.lower() in {"null", "simple", "bearer"} else credential
 
 
-def _holder(platform: Platform, credential: str) -> Caller:
-    """The account of a key."""
-    caller = holder_of(platform, credential)
+def _checked(platform: Platform, credential: str, caller: Caller | None) -> Caller:
+    """The account of a key, which is used now. ApiError 401 if there is none, or the key has expired."""
     key = caller.key if caller else None
     if not caller or not key:
         jwt = credential.count(".") == 2

@@ -29,6 +29,12 @@ Question = Callable[[Any, bytes], tuple[Any, bytes]]
 
 Tell = Callable[[list[Any]], None]
 
+_UNCOUNTED = contextlib.nullcontext()
+
+RECENT_SECONDS = 0.02
+"""A call that waited for a worker no longer than this is executed also if its front end has died since: most calls wait
+less, and the engine saves a question to the system for each."""
+
 
 class Calls(Protocol):
     """Limits, insights and records of calls, which `serving/processes/engine.py` provides."""
@@ -179,7 +185,7 @@ class EngineServer:
         def on_start(name: str) -> None:
             nonlocal taken, worker
             try:
-                goes_on = self._told_of_start(channel, name, mark, waits=waits)
+                goes_on = self._told_of_start(channel, name, mark, arrived, waits=waits)
             except Gone:
                 goes_on = False
             if not goes_on:
@@ -197,10 +203,8 @@ class EngineServer:
 
         self._waiting.add(context.request_id)
         try:
-            with contextlib.ExitStack() as during:
-                if account:
-                    during.enter_context(self._calls.counted(account))
-                during.enter_context(self._calls.hosted(context, on_insights))
+            counted = self._calls.counted(account) if account else _UNCOUNTED
+            with counted, self._calls.hosted(context, on_insights):
                 outcome = self._executor.call(
                     build,
                     wire.decoded_payload(content_type, message.body),
@@ -225,12 +229,14 @@ class EngineServer:
             raise
         self._calls.ended(context, build, outcome, None if taken is None else taken - arrived)
 
-    def _told_of_start(self, channel: Channel, worker: str, mark: int | None, *, waits: bool) -> bool:
+    def _told_of_start(self, channel: Channel, worker: str, mark: int | None, arrived: float, *, waits: bool) -> bool:
         """Tell a front end that a worker is about to take a call; False if the front end refuses."""
         told = worker, waits, time.time()
         if waits or mark is None or self._marks is None:
             channel.send(Kind.STARTED, told)
             return not waits or channel.receive().kind is Kind.GO
+        if time.monotonic() - arrived > RECENT_SECONDS:
+            channel.check()
         channel.hold_back(Kind.STARTED, told)
         self._marks.set(mark)
         self._notices.add(channel)

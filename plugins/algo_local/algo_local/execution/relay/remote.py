@@ -55,7 +55,6 @@ class RemoteExecutor:
         *,
         account: Callable[[], str] = lambda: "",
         on_insights: Callable[[str, list[Any]], object] = lambda identifier, insights: None,
-        is_key: Callable[[str], bool] = lambda token: False,
         marks: MarksOfFrontEnd | None = None,
     ) -> None:
         """Set up the executor; calls wait until `connect` is called.
@@ -63,13 +62,11 @@ class RemoteExecutor:
         Args:
             account: returns the account whose concurrency limit the current call counts for; empty for none.
             on_insights: called with a call's id and the insights that it reports.
-            is_key: whether a credential is an API key, and so no token that only the engine knows.
             marks: the marks that the engine sets when workers take calls, instead of a message for each.
         """
         self._marks = marks
         self._account = account
         self._on_insights = on_insights
-        self._is_key = is_key
         self._changed = threading.Condition()
         self._link: socket.socket | None = None
         self._idle: list[Channel] = []
@@ -303,7 +300,7 @@ class RemoteExecutor:
 
     def context_of(self, token: str) -> CallContext | None:
         """See `Executor.context_of`; whichever front end the call came from."""
-        if self._is_closed or self._is_key(token):
+        if self._is_closed:
             return None
         found = self.ask("context_of", token).head
         return wire.decoded_context(found) if found else None

@@ -1,7 +1,8 @@
-"""The wire format between a front end and the engine: messages with a kind, a JSON value, and bytes.
+"""The wire format between a front end and the engine: messages with a kind, a plain value, and bytes.
 
-Both ends belong to one platform, and no other process can connect to their unnamed sockets. Even so, only JSON and
-bytes are read (no pickle), and no more than a message's maximum size.
+Both ends are forks of one process, and no other process can connect to their unnamed sockets. Values are those of JSON,
+and tuples, in Python's own format (`marshal`), which takes a fifth of the time of JSON for the small values of a call.
+No more than a message's maximum size is read, and no code is executed, as it would be for `pickle`.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import marshal
 import socket
 import struct
 import threading
@@ -35,7 +37,7 @@ CONNECTION, PRESENCE = b"+", b"P"
 """On a link: a new connection's socket, or a descriptor to keep until the front end's calls have ended."""
 
 HEAD_BYTES = 16 << 20
-"""Maximum bytes of a message's JSON value."""
+"""Maximum bytes of a message's value."""
 
 BODY_BYTES = 512 << 20
 """Maximum bytes of a message's body."""
@@ -47,7 +49,7 @@ _FRAME = struct.Struct("!cII")
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
 
 
-class Kind(Enum):
+class Kind(bytes, Enum):
     """The kind of a message."""
 
     CALL = b"C"
@@ -68,7 +70,7 @@ class Kind(Enum):
     ERROR = b"E"
 
 
-_KINDS = {kind.value: kind for kind in Kind}
+_KINDS: dict[bytes, Kind] = {kind.value: kind for kind in Kind}
 
 
 class Message(NamedTuple):
@@ -131,6 +133,9 @@ class Channel:
     def hold_back(self, kind: Kind, head: Any) -> None:
         """Hold a message back until the next `send` or `let_go`; replaces one that is held back."""
         self._held_back = _message(kind, head, b"")
+
+    def check(self) -> None:
+        """Raise `Gone` if the other end, which sends nothing now, has closed the connection."""
         try:
             if not self.socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT):
                 raise Gone
@@ -155,8 +160,8 @@ class Channel:
             raise Gone("not a message")
         content = self._take(head_size + body_size)
         try:
-            return Message(_KINDS[kind], json.loads(content[:head_size]), content[head_size:])
-        except ValueError as error:
+            return Message(_KINDS[kind], marshal.loads(content[:head_size]), content[head_size:])
+        except (EOFError, TypeError, ValueError) as error:
             raise Gone("not a message") from error
 
     def _take(self, size: int) -> bytes:
@@ -189,10 +194,10 @@ class Channel:
 
 
 def _message(kind: Kind, head: Any, body: bytes) -> bytes:
-    encoded = _ENCODER.encode(head).encode()
+    encoded = marshal.dumps(head)
     if len(encoded) > HEAD_BYTES or len(body) > BODY_BYTES:
         raise Gone(f"A message of {len(encoded) + len(body)} bytes is too large")
-    return b"".join((_FRAME.pack(kind.value, len(encoded), len(body)), encoded, body))
+    return b"".join((_FRAME.pack(kind, len(encoded), len(body)), encoded, body))
 
 
 # Values in messages

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from algo_core.errors import AlgoError
@@ -48,15 +48,9 @@ class _Calls:
         """See `Calls.counted`."""
         return self._platform.concurrency.counted(account)
 
-    @contextlib.contextmanager
-    def hosted(self, context: CallContext, tell: Tell) -> Iterator[None]:
-        """See `Calls.hosted`; the session that began with the call ends with it, since only this process knows it."""
-        try:
-            with self._platform.records.hosting(context.request_id, tell):
-                yield
-        finally:
-            if context.session == context.request_id:
-                self._platform.hosted.end_session(context.session)
+    def hosted(self, context: CallContext, tell: Tell) -> contextlib.AbstractContextManager[None]:
+        """See `Calls.hosted`."""
+        return _Hosted(self._platform, context, tell)
 
     def ended(self, context: CallContext, build: Build, outcome: Outcome | None, waited: float | None) -> None:
         """See `Calls.ended`."""
@@ -74,6 +68,25 @@ class _Calls:
     def settled(self) -> None:
         """See `Calls.settled`."""
         self._platform.records.flush()
+
+
+class _Hosted:
+    """See `Calls.hosted`. A class, since a generator would cost more in each call."""
+
+    __slots__ = ("_context", "_platform", "_tell")
+
+    def __init__(self, platform: Platform, context: CallContext, tell: Tell) -> None:
+        self._platform = platform
+        self._context = context
+        self._tell = tell
+
+    def __enter__(self) -> None:
+        self._platform.records.host(self._context.request_id, self._tell)
+
+    def __exit__(self, *_: object) -> None:
+        self._platform.records.end_hosting(self._context.request_id)
+        if self._context.session == self._context.request_id:  # only this process knows the session
+            self._platform.hosted.end_session(self._context.session)
 
 
 def run_engine(

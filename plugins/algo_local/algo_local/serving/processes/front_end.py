@@ -5,8 +5,8 @@ from __future__ import annotations
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from algo_core.errors import AlgoError
@@ -20,7 +20,6 @@ from algo_local.serving.monitoring import METRICS, Monitoring
 from algo_local.serving.processes.control import DRAIN, HEARD, LINK, SILENT, Control
 from algo_local.serving.processes.shutdown_limit import limit_shutdown
 from algo_local.web.app import Application
-from algo_local.web.authorization import holder_of
 from algo_local.web.forwarding import Forwarding
 from algo_local.web.http import Request, Response
 
@@ -42,15 +41,15 @@ class _Counted(ConcurrencyLimit):
         super().__init__()
         self._noted = threading.local()
 
-    @contextmanager
-    def counted(self, account: str) -> Iterator[None]:
-        """See `ConcurrencyLimit.counted`."""
-        with super().counted(account):
-            self._noted.account = account
-            try:
-                yield
-            finally:
-                self._noted.account = ""
+    def begin(self, account: str) -> None:
+        """See `ConcurrencyLimit.begin`."""
+        super().begin(account)
+        self._noted.account = account
+
+    def end(self, account: str) -> None:
+        """See `ConcurrencyLimit.end`."""
+        self._noted.account = ""
+        super().end(account)
 
     def account(self) -> str:
         """The account that the call of this thread counts for; empty for none."""
@@ -81,7 +80,6 @@ def run_front_end(
     remote = RemoteExecutor(
         account=counted.account,
         on_insights=lambda identifier, found: _note(platform, identifier, found),
-        is_key=lambda text: holder_of(platform, text) is not None,
         marks=marks,
     )
     platform = make(remote)
