@@ -11,14 +11,11 @@ from pathlib import Path
 from statistics import median
 
 from call_figures import Found
-from capacity_measure import SMALL, busy, call, clock, descendants, drive, publish, until_loaded
+from capacity_measure import LASTING, SMALL, busy, call, clock, descendants, drive, publish, until_loaded
 from serve_sides import Side, platform
 
 FRONT_ENDS, CLIENTS, WORKERS = 4, 16, 4
 SECONDS, ROUNDS = 2.0, 9
-SETTINGS = {"ALGO_LOCAL_WORKER_CALLS": "1000000000"}
-"""Workers are not replaced meanwhile: processor time is that of processes that live on."""
-
 WARM_UP, REQUESTS, SAMPLES = 100_000, 400_000, 8
 """Requests of which memory is known to grow, those after it, and looks at the memory meanwhile."""
 
@@ -64,7 +61,7 @@ def _served(directory: Path, count: int) -> Iterator[Side]:
     """A platform of so many processes whose workers are loaded."""
     directory.mkdir(parents=True)
     options = ["--processes", str(count)] if count > 1 else []
-    with platform(f"{count} processes", directory, options=options, settings=SETTINGS) as side:
+    with platform(f"{count} processes", directory, options=options, settings=LASTING) as side:
         publish(directory, {"Echo": WORKERS})
         until_loaded(side, {"Echo": WORKERS})
         yield side
