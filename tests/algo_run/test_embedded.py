@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from algo_core.errors import ExitCode
 
 MIRROR = """
@@ -85,3 +87,14 @@ def test_tab_completes_algorithms_and_is_silent_when_it_cannot(algo_home) -> Non
     assert complete("algo", "run", "demo/he") == ("", "")
     algo_home.write_config("not toml")
     assert complete("algo", "run", "demo/he")[0] == ""
+
+
+@pytest.mark.parametrize(
+    "setting", ["ALGO_LOCAL_WORKERS=2G", "ALGO_LOCAL_MEMORY=x", "ALGO_LOCAL_QUEUE=-1", "ALGO_LOCAL_SANDBOX=maybe"]
+)
+def test_a_call_with_a_wrong_setting_is_not_on_record(algo_home, setting: str) -> None:
+    name, _, value = setting.partition("=")
+    done = algo_home.run("run", "demo/Hello", "-d", "x", environ={name: value})
+    assert (done.code, done.stdout) == (ExitCode.CONFIGURATION, b"")
+    assert f"{name} must be" in done.stderr
+    assert algo_home.run("requests", "list", "--json").json == []

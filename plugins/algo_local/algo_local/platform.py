@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
@@ -14,7 +15,7 @@ from algo_local import replacement
 from algo_local.callers import Caller
 from algo_local.metadata.opening import open_database, open_places
 from algo_local.metadata.store import KEY_CHECK, Metadata, insert_account
-from algo_local.metadata.write_stop import check_writable
+from algo_local.metadata.write_stop import check_writable, refuse_changes
 from algo_local.names import account_name_from, check_name, check_owner
 from algo_local.permissions import make_directories, make_private, make_root, notify
 from algo_local.state import DATABASE, KEY_FILE, KEY_VARIABLE, State
@@ -154,6 +155,7 @@ class Platform:
             self._furnish(database)
         self._check_key(database, settings.get(KEY_CHECK))
         self._adopt_options(database)
+        database.guard = partial(refuse_changes, database, str(self.state))
         return database
 
     def _adopt_options(self, database: Database) -> None:

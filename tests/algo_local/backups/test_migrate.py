@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -22,6 +23,7 @@ from support.postgresql import PostgresqlServer
 
 from algo_core.errors import AlgoError, AlreadyExists, ExitCode, UsageError
 from algo_core.testing import Home
+from algo_local.algorithms.build import Build
 from algo_local.algorithms.source_trees.archives import FILE, TreeEntry
 from algo_local.backups import migrate
 from algo_local.backups.migrate import Migrated, Migration
@@ -30,10 +32,15 @@ from algo_local.backups.restore import Restoration
 from algo_local.callers import Caller
 from algo_local.commands.migrate import state_of
 from algo_local.data.path_resolver import FileLocation
-from algo_local.metadata.write_stop import write_stop
+from algo_local.metadata.database import Rows
+from algo_local.metadata.store import EVERYBODY
+from algo_local.metadata.write_stop import stop_writes, write_stop
 from algo_local.platform import Platform
+from algo_local.records.live_call import Input
+from algo_local.records.record import FULL, Answer, Record
 from algo_local.refusals import StorageUnavailable
 from algo_local.state import State
+from algo_local.webhooks import rows as webhooks
 
 from .conftest import Filled, back_up, nothing, put
 
@@ -214,6 +221,111 @@ def test_nothing_that_was_acknowledged_is_lost_while_others_write(
         found = {name for name in new.objects.names(new.objects.collection("jane", "files", "")) if "new" in name}
     assert found == stored - removed
     assert digest(target, tmp_path) == moved.digest == digest(moving, tmp_path)
+
+
+CHANGES: dict[str, Callable[[Platform], object]] = {
+    "account": lambda platform: platform.metadata.ensure_account("late"),
+    "key": lambda platform: platform.keys.create("jane", "late"),
+    "collection": lambda platform: platform.hosted.create(Caller("jane"), [".my"], "late", EVERYBODY),
+    "schedule": lambda platform: platform.schedules.create("jane", "demo/Hello", "", "0 * * * *", "UTC", ("json", "1")),
+    "version": lambda platform: platform.registry.publish(
+        "jane",
+        "Late",
+        (1, 0, 0),
+        Build("0" * 40, platform.root / "sources", Path(sys.executable), "src.Late", ""),
+        public=False,
+        started_at=0.0,
+    ),
+    "void call": lambda platform: platform.records.accept(
+        Record("req-late", "jane", "a", "jane", "A", "1.0.0", time.time(), is_void=True), Input("json", b"1"), FULL
+    ),
+    "claim of notifications": lambda platform: platform.records.change(
+        lambda rows: webhooks.claim(rows, time.time(), 60.0, 10), is_guarded=True
+    ),
+}
+"""Changes of requests that were let in before writes were stopped."""
+
+
+def test_a_change_that_begins_before_writes_are_stopped_is_moved_or_refused(
+    moving: State, servers: Callable[..., State], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None is acknowledged at the old place after its rows were copied."""
+    target, ended, threads = servers(tmp_path / "p", objects=False), dict[str, object](), list[threading.Thread]()
+    running = migrate._running
+
+    def change(old: Platform, name: str) -> None:
+        try:
+            CHANGES[name](old)
+            ended[name] = None
+        except StorageUnavailable as error:
+            ended[name] = error.message
+
+    with closing(Platform(moving)) as old:
+        live = old.records.begin(
+            Record("req-1", "jane", "a", "jane", "A", "1.0.0", time.time()), Input("json", b"1"), FULL
+        )
+
+        def with_others(rows: Rows) -> int:
+            """As the rows are copied, others wait to write."""
+            for name in CHANGES:
+                threads.append(threading.Thread(target=change, args=(old, name)))
+                threads[-1].start()
+            time.sleep(0.3)
+            assert not ended
+            return running(rows)
+
+        monkeypatch.setattr(migrate, "_running", with_others)
+        moved = move(moving, target)
+        for thread in threads:
+            thread.join(60)
+        assert set(ended) == set(CHANGES)
+        assert all(message and "moved to" in str(message) for message in ended.values()), ended
+        live.finished(Answer("json", b"1", None, 0.1, ""))  # a call that runs ends on record where it began
+        old.records.flush()
+        found = old.records.find("req-1")
+        assert found and found.state == "done"
+        assert old.records.find("req-late") is None
+    with closing(Platform(target)) as new:
+        assert new.metadata.account("late") is None
+        assert moved.digest == digest(target, tmp_path)
+
+
+@pytest.mark.parametrize("change", ["put", "delete", "delete all"])
+def test_a_file_that_changes_as_writes_are_stopped_is_not_acknowledged(
+    moving: State, change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last pass over the files may have been there before."""
+    with closing(Platform(moving)) as platform:
+        name = {"put": "place", "delete": "remove", "delete all": "discard"}[change]
+        done = getattr(platform.objects, name)
+
+        def late(*given: Any, **options: Any) -> Any:
+            stop_writes(platform.database, "elsewhere", 60.0)
+            return done(*given, **options)
+
+        monkeypatch.setattr(platform.objects, name, late)
+        with pytest.raises(StorageUnavailable, match="is being moved"):
+            if change == "put":
+                put(platform, ["jane", "files", "plain"], b"late")
+            else:
+                path = ["jane", "files", *(["plain"] if change == "delete" else [])]
+                platform.hosted.delete(Caller("jane"), path, force=True)
+
+
+def test_a_last_copy_that_takes_longer_than_writes_are_stopped_is_given_up(
+    moving: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, target = digest(moving, tmp_path), State(tmp_path / "new")
+    with monkeypatch.context() as patch:
+        patch.setattr(migrate, "STOP_SECONDS", -60.0)
+        patch.setattr(migrate, "_ROW_SECONDS", 0.0)
+        with pytest.raises(AlgoError, match="nothing was moved"):
+            move(moving, target)
+    with closing(Platform(moving)) as old:
+        old.metadata.ensure_account("goes_on")
+        with old.database.write() as rows:
+            rows.execute("DELETE FROM accounts WHERE name = 'goes_on'")
+    assert move(moving, target).digest == before == digest(target, tmp_path)
 
 
 def words_of(state: State) -> str:

@@ -85,7 +85,7 @@ class BuildLeases:
         finally:
             ended.set()
             self._held.pop(algorithm, None)
-            with contextlib.suppress(AlgoError), self._database.write() as rows:  # or it expires
+            with contextlib.suppress(AlgoError), self._database.write(is_guarded=False) as rows:  # or it expires
                 rows.execute(_GIVE, (algorithm, owner))
 
     def check(self, rows: Rows, algorithm: str) -> None:
@@ -126,6 +126,6 @@ class BuildLeases:
 
     def _renew(self, algorithm: str, owner: str, ended: threading.Event) -> None:
         while not ended.wait(RENEW_SECONDS):
-            with contextlib.suppress(AlgoError), self._database.write() as rows:
+            with contextlib.suppress(AlgoError), self._database.write(is_guarded=False) as rows:
                 if not rows.execute(_RENEW, (LEASE_SECONDS, algorithm, owner)).rowcount:
                     return

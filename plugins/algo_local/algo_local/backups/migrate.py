@@ -47,7 +47,10 @@ FEW = 100
 
 MOST_PASSES = 5
 STOP_SECONDS = 60.0
-"""Time after which others write again if this process is killed."""
+"""Minimum time after which others write again if this process is killed."""
+
+_ROW_SECONDS = 0.001
+"""Time in which a row is copied and verified, at most."""
 
 _RENEW_SECONDS = 10.0
 _SETTLE_SECONDS = 0.5
@@ -104,6 +107,7 @@ class Migration:
             if not opened.enter_context(exclusively(scratch)):
                 raise AlgoError(f"Another process is moving a platform to {self._target}", "Wait until it has ended")
             source = opened.enter_context(contextlib.closing(Platform(self._source)))
+            source.database.guard = None  # this process writes while others are stopped
             if self._is_done(source.database):
                 remove_tree(scratch)
                 return None
@@ -137,12 +141,13 @@ class Migration:
             file.write(wanted)
 
     def _copy(self, source: Platform, database: Database, journal: Journal, scratch: Path) -> Migrated:
-        turn = 1
+        turn, began = 1, time.monotonic()
         while self._pass(source, journal, turn) > FEW and turn < MOST_PASSES:
-            turn += 1
+            turn, began = turn + 1, time.monotonic()
         turn += 1
         place = str(self._target)
-        with _writes_stopped(source.database, place):
+        seconds = STOP_SECONDS + 3 * (time.monotonic() - began) + _ROW_SECONDS * _count_calls(source.database)
+        with _writes_stopped(source.database, place, seconds) as stopped:
             time.sleep(_SETTLE_SECONDS)
             with source.database.write() as rows:
                 last = _Pass(source, self._placement(source, Named.by(rows)), self, journal, turn, rows)
@@ -150,16 +155,18 @@ class Migration:
                 running = _running(rows)
                 names = last.keep_repositories() if self._target.is_shared else {}
                 digest, count = _copy_rows(
-                    rows, None if self._shares_database else database, DirectoryStore(scratch / "rows"), names
+                    rows, None if self._shares_database else database, DirectoryStore(scratch / "rows"), names, stopped
                 )
                 if self._shares_database and self._target.metadata:
                     name_all(rows, names)
             files, size = 0, 0
             for line in in_order(journal.lines(), scratch):
+                stopped.renew()
                 entry = entry_of(line)
                 digest.update(entry.line(with_time=False))
                 files, size = files + 1, size + entry.size
             last.placement.describe(Metadata(database), map(entry_of, journal.lines()))
+            stopped.check()
         stop_writes(source.database, place, None)
         return Migrated(digest.hexdigest(), count, files, size, turn, last.inventory.missing, running)
 
@@ -267,7 +274,7 @@ class _Pass:
 
 
 def _copy_rows(
-    rows: Rows, database: Database | None, store: DirectoryStore, repositories: Mapping[str, str]
+    rows: Rows, database: Database | None, store: DirectoryStore, repositories: Mapping[str, str], stopped: _Stopped
 ) -> tuple[hashlib._Hash, int]:
     """Copy and verify all rows in one transaction; returns a hash of them, and their number.
 
@@ -291,6 +298,8 @@ def _copy_rows(
                     )
             if repositories:
                 name_all(new, repositories)
+            stopped.check()
+    stopped.check()
     return digest, sum(part.lines for part in parts.values())
 
 
@@ -299,12 +308,44 @@ def _running(rows: Rows) -> int:
     return int(rows.execute(query, UNFINISHED).fetchone()[0])
 
 
+class _Stopped:
+    """A stop of writes to a platform, as long as it lasts."""
+
+    def __init__(self, database: Database, place: str, seconds: float) -> None:
+        self._database = database
+        self._place = place
+        self._seconds = seconds
+        self._begin()
+
+    def _begin(self) -> None:
+        self._began = time.monotonic()  # before, so that it ends no later here than for others
+        stop_writes(self._database, self._place, self._seconds)
+
+    def renew(self) -> None:
+        """Prolong it from time to time, outside of a transaction."""
+        if time.monotonic() - self._began > _RENEW_SECONDS:
+            self.check()
+            self._begin()
+
+    def check(self) -> None:
+        """Raise AlgoError if others write again, or will in a moment: what they write would not be moved."""
+        if time.monotonic() > self._began + self._seconds * 0.9:
+            raise AlgoError(
+                f"Writes were stopped for {self._seconds:.0f} s, and copying the rest took longer; nothing was moved",
+                "Repeat the command: it continues",
+            )
+
+
 @contextlib.contextmanager
-def _writes_stopped(database: Database, place: str) -> Iterator[None]:
-    """Stop writes to a platform during the block; if this process is killed, the stop expires."""
-    stop_writes(database, place, STOP_SECONDS)
+def _writes_stopped(database: Database, place: str, seconds: float) -> Iterator[_Stopped]:
+    """Stop writes to a platform during the block; if this process is killed, the stop ends after `seconds`."""
     try:
-        yield
+        yield _Stopped(database, place, seconds)
     except BaseException:
         allow_writes(database)
         raise
+
+
+def _count_calls(database: Database) -> int:
+    with database.read() as rows:
+        return int(rows.execute("SELECT count(*) FROM requests").fetchone()[0])

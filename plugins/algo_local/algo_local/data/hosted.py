@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, NamedTuple
 
@@ -159,12 +160,12 @@ class HostedData:
         stored_as = self._objects.relative(location.space.path, location.name)
         identity = None if replaces is None else self._identity(location, replaces)
         with self._objects.receive(read, length, md5) as received:
-            self._check_platform()  # which may have begun to be moved meanwhile
-            try:
-                info = self._objects.place(received, location.space.path, location.name, replaces=identity)
-            except NotFoundError:
-                self._restore(location.space)
-                info = self._objects.place(received, location.space.path, location.name, replaces=identity)
+            with self._while_writable():
+                try:
+                    info = self._objects.place(received, location.space.path, location.name, replaces=identity)
+                except NotFoundError:
+                    self._restore(location.space)
+                    info = self._objects.place(received, location.space.path, location.name, replaces=identity)
             if not self._objects.keeps_empty:
                 self._check_existing(location.space)
             if info.size > self._objects.hashed_again:
@@ -191,13 +192,26 @@ class HostedData:
         location = self._resolver.find(caller, path)
         if isinstance(location, Branch):
             raise RequestRefused(f"data://{'/'.join(path)} cannot be deleted")
-        if isinstance(location, FileLocation):
-            self._check_writable(location.space)
-            if not self._objects.remove(location.space.path, location.name):
-                raise NotFoundError(f"File {location.uri} does not exist")
-            return 1
-        self._check_writable(location)
-        return self._delete_collection(location, force) if location.collection else self._empty(location, force)
+        with self._while_writable():
+            if isinstance(location, FileLocation):
+                self._check_writable(location.space)
+                if not self._objects.remove(location.space.path, location.name):
+                    raise NotFoundError(f"File {location.uri} does not exist")
+                return 1
+            self._check_writable(location)
+            return self._delete_collection(location, force) if location.collection else self._empty(location, force)
+
+    @contextlib.contextmanager
+    def _while_writable(self) -> Iterator[None]:
+        """Files may be changed in the block.
+
+        Raises:
+            StorageUnavailable: if the platform is being moved, before the block or at its end: whether the change was
+                moved as well is not known then.
+        """
+        self._check_platform()
+        yield
+        self._check_platform()
 
     def end_session(self, session: str) -> None:
         """Delete the `data://.session` of a request that has ended."""

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from algo_local.metadata.database import Database, IntegrityError, Rows
+from algo_local.refusals import StorageUnavailable
 
 PATIENCE = 60.0
 """Seconds in which everything happens that a test waits for."""
@@ -84,6 +85,25 @@ class DatabaseContract:
             with database.read() as outside, database.read() as nested:
                 assert outside.execute("SELECT value FROM settings").fetchall() == []
                 assert nested.execute("SELECT value FROM settings").fetchall() == []
+
+    def test_a_guard_refuses_changes_in_their_transaction(self, database: Database, other: Database) -> None:
+        seen = []
+
+        def guard(rows: Rows) -> None:
+            seen.append(rows.execute("SELECT value FROM settings WHERE name = 'a'").fetchall())
+            raise StorageUnavailable("Not now")
+
+        with database.write() as rows:
+            _put(rows, "a", "1")
+        database.guard = guard
+        with pytest.raises(StorageUnavailable), database.write() as rows:
+            _put(rows, "b", "2")
+        assert seen == [[("1",)]]
+        with database.write(is_guarded=False) as rows:
+            _put(rows, "c", "3")
+        assert (_value(other, "b"), _value(other, "c")) == (None, "3")
+        with other.write() as rows:  # the guard is its own, and holds nothing up
+            _put(rows, "d", "4")
 
     @pytest.mark.parametrize("to_disk", [False, True])
     def test_writers_of_threads_and_processes_take_turns(

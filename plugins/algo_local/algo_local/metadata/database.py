@@ -65,17 +65,21 @@ class Database(Protocol):
     program or a newer version, and StorageUnavailable if it cannot be used now; nothing was changed then.
     """
 
+    guard: Callable[[Rows], None] | None
+    """Called at the beginning of each change of the platform, in its transaction; raises an error to refuse it."""
+
     def read(self) -> AbstractContextManager[Rows]:
         """A connection for single queries, each of which sees all that was committed before it."""
 
     def snapshot(self) -> AbstractContextManager[Rows]:
         """A connection for queries that all see the rows of one moment, whatever others write meanwhile."""
 
-    def write(self, *, to_disk: bool = False) -> AbstractContextManager[Rows]:
+    def write(self, *, to_disk: bool = False, is_guarded: bool = True) -> AbstractContextManager[Rows]:
         """An exclusive write transaction; committed unless the block raises.
 
         No other write transaction runs meanwhile, in any process on any machine. With `to_disk`, it survives a power
-        failure. It also serves as the lock for a change of files together with their rows.
+        failure. It also serves as the lock for a change of files together with their rows. Without `is_guarded`, it is
+        no change of the platform, but about what runs now, and `guard` is not called.
         """
 
     def now(self) -> float:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from algo_core.errors import ConfigError, PlatformError
-from algo_local.metadata.database import BUSY_SECONDS, IntegrityError
+from algo_local.metadata.database import BUSY_SECONDS, IntegrityError, Rows
 from algo_local.metadata.memory import Memory, Pinned
 from algo_local.permissions import make_root
 from algo_local.refusals import StorageFull, StorageUnavailable
@@ -45,6 +45,7 @@ class SqliteDatabase:
         self._lock = threading.Lock()
         self._pid = os.getpid()
         self._checked = False
+        self.guard: Callable[[Rows], None] | None = None
         self._watch = _Watch(self)
         self._memory = Memory(self._watch.version)
 
@@ -75,7 +76,7 @@ class SqliteDatabase:
                 connection.execute("ROLLBACK")
 
     @contextmanager
-    def write(self, *, to_disk: bool = False) -> Iterator[sqlite3.Connection]:
+    def write(self, *, to_disk: bool = False, is_guarded: bool = True) -> Iterator[sqlite3.Connection]:
         """See `Database.write`."""
         with self.read() as connection:
             if to_disk:
@@ -83,6 +84,8 @@ class SqliteDatabase:
             try:
                 connection.execute("BEGIN IMMEDIATE")
                 try:
+                    if self.guard and is_guarded:
+                        self.guard(connection)
                     yield connection
                 except BaseException:
                     connection.execute("ROLLBACK")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from algo_core.errors import AlgoError
 from algo_local.records import rows as table
@@ -37,6 +38,12 @@ class _Task:
         self.result: Any = None
         self.error: BaseException | None = None
         self.is_done = False
+
+
+class _Refused(NamedTuple):
+    """The result of a change that `Database.guard` has refused."""
+
+    error: StorageUnavailable
 
 
 class Journal:
@@ -99,20 +106,33 @@ class Journal:
             self._rows[record.id] = row
             self._contents.update(contents)
 
-    def change(self, change: table.Change, *, to_disk: bool = False) -> Any:
+    def change(self, change: table.Change, *, to_disk: bool = False, is_guarded: bool = False) -> Any:
         """Carry out a change in a transaction at once, after all waiting rows.
 
+        With `is_guarded`, it is a change of the platform, not only of what runs now (`Database.guard`).
+
         Raises:
-            StorageUnavailable: if the database cannot be written to; no change is made then.
+            StorageUnavailable: if the database cannot be written to, or is guarded; no change is made then.
         """
-        task = _Task(change, to_disk=to_disk)
+        task = _Task(partial(self._guarded, change) if is_guarded else change, to_disk=to_disk)
         with self._lock:
             self._tasks.append(task)
         while not task.is_done:
             self._write()
         if task.error:
             raise task.error
+        if isinstance(task.result, _Refused):
+            raise task.result.error
         return task.result
+
+    def _guarded(self, change: table.Change, rows: Rows) -> Any:
+        """Carry out a change unless the guard refuses it, which must not undo others in the same transaction."""
+        try:
+            if self._database.guard:
+                self._database.guard(rows)
+        except StorageUnavailable as error:
+            return _Refused(error)
+        return change(rows)
 
     def flush(self) -> None:
         """Write waiting rows; on failure they stay queued."""
@@ -130,7 +150,7 @@ class Journal:
             try:
                 if tasks or any(row[_STATE] in UNFINISHED for row in rows.values()):
                     self._before_write()
-                with self._database.write(to_disk=any(task.to_disk for task in tasks)) as connection:
+                with self._database.write(to_disk=any(task.to_disk for task in tasks), is_guarded=False) as connection:
                     table.store(connection, rows.values(), contents.items())
                     for task in tasks:
                         task.result = task.change(connection)

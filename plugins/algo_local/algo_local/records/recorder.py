@@ -132,7 +132,7 @@ class Recorder(RecordQueries):
         try:
             if self._unsettled:
                 self._unsettled.settle()
-            taken = self._journal.change(claim, to_disk=record.is_void)
+            taken = self._journal.change(claim, to_disk=record.is_void, is_guarded=True)
         except StorageUnavailable as error:
             if isinstance(error, CommitUnknown):
                 self._take_back(lambda rows: table.withdraw(rows, record.id))
@@ -142,7 +142,7 @@ class Recorder(RecordQueries):
             raise KeyTaken(taken) from None  # the answer on record needs no write
         if taken and self._is_dead(taken):
             self._mark_lost()
-            taken = self._journal.change(claim, to_disk=record.is_void)
+            taken = self._journal.change(claim, to_disk=record.is_void, is_guarded=True)
         if taken:
             raise KeyTaken(taken)
         live.is_changed = False
@@ -197,7 +197,7 @@ class Recorder(RecordQueries):
         if self._unsettled:
             self._unsettled.settle()  # before the same calls are taken over again
         try:
-            taken = self._journal.change(lambda rows: table.take_over(rows, identifiers, name))
+            taken = self._journal.change(lambda rows: table.take_over(rows, identifiers, name), is_guarded=True)
         except CommitUnknown:
             self._take_back(lambda rows: table.give_back(rows, identifiers, name))
             raise
@@ -312,9 +312,9 @@ class Recorder(RecordQueries):
         """Delete the calls of an account."""
         self._journal.change(lambda rows: table.forget_account(rows, account))
 
-    def change(self, change: table.Change) -> Any:
-        """Carry out a change in a transaction that sees every call so far."""
-        return self._journal.change(change)
+    def change(self, change: table.Change, *, is_guarded: bool = False) -> Any:
+        """Carry out a change in a transaction that sees every call so far; `is_guarded` as in `Journal.change`."""
+        return self._journal.change(change, is_guarded=is_guarded)
 
     def flush(self) -> None:
         """Write deferred rows."""

@@ -49,7 +49,7 @@ class SharedPresence(Presence):
         if self._thread is not None:
             return
         super().hold()
-        with self._database.write() as rows:
+        with self._database.write(is_guarded=False) as rows:
             rows.execute(_SIGN, (self.name,))
         self._ended = threading.Event()
         arguments = (weakref.ref(self), self._ended)  # a weak reference: an abandoned platform must not look alive
@@ -88,7 +88,7 @@ class SharedPresence(Presence):
     def give_sign(self) -> None:
         """Increment the rows of this directory's processes, and delete rows of dead processes."""
         near = [path.stem for path in self._directory.glob("*.lock") if path.stem == self.name or is_held(path)]
-        with self._database.write() as rows:
+        with self._database.write(is_guarded=False) as rows:
             rows.executemany(_SIGN, [(name,) for name in near])
             found = dict(rows.execute("SELECT name, beat FROM front_ends").fetchall())
             looks = {}
@@ -100,7 +100,7 @@ class SharedPresence(Presence):
         self._seen = looks  # only after the commit
 
     def _forget(self, name: str) -> None:
-        with contextlib.suppress(AlgoError), self._database.write() as rows:
+        with contextlib.suppress(AlgoError), self._database.write(is_guarded=False) as rows:
             rows.execute("DELETE FROM front_ends WHERE name = ?", (name,))
 
 

@@ -131,7 +131,10 @@ class Deliverer:
         due, now = self._records.read(table.next_due), self._records.now()
         if due is None or due > now:
             return False
-        found: list[Webhook] = self._records.change(lambda rows: table.claim(rows, now, LEASE_SECONDS, AT_ONCE))
+        # Guarded: a platform that has been moved delivers them at its new place.
+        found: list[Webhook] = self._records.change(
+            lambda rows: table.claim(rows, now, LEASE_SECONDS, AT_ONCE), is_guarded=True
+        )
         results: list[Webhook] = []
         threads = [
             threading.Thread(target=lambda each=each: results.append(self._attempt(each, now)), daemon=True)

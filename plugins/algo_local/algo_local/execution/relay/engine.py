@@ -1,7 +1,7 @@
 """The engine's end of the relay: runs the calls of front ends (`relay/remote.py`) in one executor.
 
-If a front end dies, its running calls continue, and the engine records them; its waiting calls are dropped at their
-turn.
+If a front end dies, its running calls continue, and the engine records them; calls that have waited for a worker for
+longer than a moment are dropped at their turn.
 """
 
 from __future__ import annotations

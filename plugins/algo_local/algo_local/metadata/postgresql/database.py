@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 import psycopg
 
 from algo_core.errors import AlgoError
-from algo_local.metadata.database import BUSY_SECONDS
+from algo_local.metadata.database import BUSY_SECONDS, Rows
 from algo_local.metadata.memory import Memory, Pinned
 from algo_local.metadata.postgresql import schema
 from algo_local.metadata.postgresql.connections import RETRY_SECONDS, Connection, Connections, Taken
@@ -45,6 +45,7 @@ class PostgresqlDatabase:
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self.guard: Callable[[Rows], None] | None = None
         self._connections = Connections(url)
         self._memory = Memory(self._version)
         self._reading = threading.local()
@@ -93,7 +94,7 @@ class PostgresqlDatabase:
                     taken.connection().execute("ROLLBACK")
 
     @contextmanager
-    def write(self, *, to_disk: bool = False) -> Iterator[_Rows]:
+    def write(self, *, to_disk: bool = False, is_guarded: bool = True) -> Iterator[_Rows]:
         """See `Database.write`."""
         # One thread of a process waits on the server: the others would take all its connections meanwhile.
         if not self._writing.acquire(timeout=BUSY_SECONDS):
@@ -105,7 +106,10 @@ class PostgresqlDatabase:
             with self._connections.taken() as taken:
                 token = self._begin(taken, to_disk=to_disk)
                 try:
-                    yield _Rows(taken, may_retry=False)
+                    rows = _Rows(taken, may_retry=False)
+                    if self.guard and is_guarded:
+                        self.guard(rows)
+                    yield rows
                 except BaseException:
                     with contextlib.suppress(psycopg.Error):
                         if not taken.is_lost:

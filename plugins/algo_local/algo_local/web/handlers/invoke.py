@@ -206,6 +206,8 @@ def call_version(
     `address` is that at which the client reaches the platform.
     """
     received = time.perf_counter()
+    if execute is None:
+        platform.executor  # noqa: B018 - a wrong setting is told before the call is on record
     output = request.query.get("output", "").lower()
     call_context = _call_context(caller, version, own_session=not caller.inside or output == "void")
     key = _idempotency_key(request) if version.algorithm.request_records == FULL else None
