@@ -151,18 +151,37 @@ def test_processors_that_others_use_are_none_of_those_left(cluster: Any, monkeyp
     now = iter(range(100))
     measured = cluster_processes
     monkeypatch.setattr(measured, "drive", lambda *rest: 500.0)
-    monkeypatch.setattr(measured, "descendants", lambda process: [process + 1])
     monkeypatch.setattr(measured.os, "cpu_count", lambda: 2)
     monkeypatch.setattr(measured, "clock", lambda processes: 0.75 * next(now))
     monkeypatch.setattr(measured, "busy", lambda: 1.75 * (next(now) - 2))
     monkeypatch.setattr(measured.time, "process_time", lambda: 0.25 * (next(now) - 1))
     monkeypatch.setattr(measured.time, "perf_counter", lambda: 1.0 * (next(now) - 3))
 
-    class Served:
-        processes = (1,)
-
-    rate = measured._rate(Served(), b"")
+    rate = measured._rate(None, [1, 2], b"")
     assert (rate.used, rate.left, rate.cost) == pytest.approx((0.75, 1.0, 0.0015))
+
+
+def test_front_ends_take_turns_and_each_round_is_a_pair(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What slows the machine down slows both sides of a round."""
+    import cluster_processes as measured
+
+    class Served:
+        def __init__(self, *processes: int) -> None:
+            self.processes = processes
+
+    seen = []
+
+    def rate(side: Any, processes: Any, request: bytes) -> Any:
+        seen.append((sorted(processes), request))
+        return measured.Rate(len(seen), 0.0, 0.0, 0.0)
+
+    monkeypatch.setattr(measured, "drive", lambda *rest: 0.0)
+    monkeypatch.setattr(measured, "descendants", lambda process: [process + 1])
+    monkeypatch.setattr(measured, "_rate", rate)
+    monkeypatch.setattr(measured, "ROUNDS", 2)
+    rounds = measured._rounds([Served(1), Served(5, 7)], [b"one", b"four"])
+    assert seen == [([1, 2], b"one"), ([5, 6, 7, 8], b"four"), ([5, 6, 7, 8], b"four"), ([1, 2], b"one")]
+    assert [[each.each_second for each in pair] for pair in rounds] == [[1, 2], [4, 3]]
 
 
 def test_the_makefile_measures_where_ray_is() -> None:
