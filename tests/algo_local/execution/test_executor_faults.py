@@ -16,6 +16,7 @@ from algo_local.execution.executor import Executor
 from algo_local.execution.payload import Failure, Outcome, Payload
 from algo_local.execution.protocol import CANNOT_RUN
 from algo_local.execution.workers.output import MAX_OUTPUT
+from algo_local.execution.workers.process import AlgorithmProcess
 
 CONTEXT = CallContext(caller="jane", algorithm=("demo", "Hello"), session="s-1", request_id="req-1")
 Run = Callable[..., Outcome]
@@ -95,7 +96,10 @@ def test_a_process_that_dies_and_the_next_call(run: Run, statement: str, message
 
 @pytest.mark.usefixtures("each_system")
 @pytest.mark.parametrize("which", [0, -1])
-def test_a_process_that_dies_while_idle_is_replaced(run: Run, which: int) -> None:
+def test_a_process_that_dies_while_idle_is_replaced(run: Run, which: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    settled = []
+    settle = AlgorithmProcess.settle
+    monkeypatch.setattr(AlgorithmProcess, "settle", lambda process: settled.append(process) or settle(process))
     code = f"import os\ndef apply(input):\n    return {WHO}\n"
     first = run(code).result
     assert first is not None
@@ -107,6 +111,7 @@ def test_a_process_that_dies_while_idle_is_replaced(run: Run, which: int) -> Non
     assert second.result is not None
     assert second.result.data != first.data
     assert running_with(first.data) == []
+    assert len(settled) == 2, "after each call, and no call is given to the dead one again and again"
 
 
 @pytest.mark.usefixtures("each_system")

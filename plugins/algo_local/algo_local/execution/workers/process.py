@@ -160,9 +160,14 @@ class AlgorithmProcess:
     @property
     def is_reusable(self) -> bool:
         """Whether it is ready for another request: alive, and without unexpected output."""
-        if not self._output.is_ready or not self._in_step or self._killed or self._surprise.poll(0):
+        if not self._is_waiting or self._surprise.poll(0):
             return False
         return self._pidfd is not None or self._process.poll() is None
+
+    @property
+    def _is_waiting(self) -> bool:
+        """Whether it waits for a request, as far as is known without asking the system."""
+        return self._output.is_ready and self._in_step and not self._killed
 
     @property
     def is_loaded(self) -> bool:
@@ -237,7 +242,7 @@ class AlgorithmProcess:
 
         Whether it has ended by itself meanwhile is found out before the next call, by `is_reusable`.
         """
-        if not self._output.is_ready or not self._in_step or self._killed:
+        if not self._is_waiting:
             return False
         try:
             self.launch.workspace.empty_temporary()

@@ -128,7 +128,8 @@ class WorkerPool:
             self._cancelled.discard(identifier)
         keep = False
         try:
-            keep = worker.settle() and worker.is_fresh(self.scaling)
+            # After a call, whether it lives on is asked before the next one.
+            keep = (outcome is not None or worker.is_reusable) and worker.settle() and worker.is_fresh(self.scaling)
         finally:
             with self._lock:
                 now = time.monotonic()
