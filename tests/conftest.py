@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.metadata
 import os
 import tempfile
@@ -52,6 +53,12 @@ def pytest_sessionfinish() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Have the long tests begin first."""
     items[:] = long_ones_first(items)
+
+
+def pytest_collection_finish() -> None:
+    """Have the garbage collector leave the collected tests alone, which stay: it would look at them again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(optionalhook=True)

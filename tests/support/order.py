@@ -29,5 +29,6 @@ def long_ones_first(items: Iterable[pytest.Item]) -> list[pytest.Item]:
 
 
 def workers() -> int:
-    """Two for each processor: a third of the time of tests is waiting, for disks, processes and limits of time."""
-    return 2 * len(os.sched_getaffinity(0))
+    """Three for two processors: a third of the time of tests is waiting, for disks, processes and limits of time."""
+    processors = len(os.sched_getaffinity(0))
+    return processors + (processors + 1) // 2

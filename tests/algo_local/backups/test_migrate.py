@@ -188,7 +188,7 @@ def test_nothing_that_was_acknowledged_is_lost_while_others_write(
 ) -> None:
     monkeypatch.setattr(migrate, "FEW", 10**6)
     target, names = servers(tmp_path / "p", objects=False), itertools.count()
-    done, stored, refused, removed = threading.Event(), set[str](), list[str](), set[str]()
+    done, stored, refused, removed, doubted = threading.Event(), set[str](), list[str](), set[str](), set[str]()
 
     def write() -> None:
         with closing(Platform(moving)) as platform:
@@ -203,6 +203,7 @@ def test_nothing_that_was_acknowledged_is_lost_while_others_write(
                             removed.add(name)
                 except StorageUnavailable as error:
                     refused.append(error.message)
+                    doubted.add(name)
                     if "has been moved" in error.message:
                         return
 
@@ -219,7 +220,8 @@ def test_nothing_that_was_acknowledged_is_lost_while_others_write(
     assert moved.passes == 2
     with closing(Platform(target)) as new:
         found = {name for name in new.objects.names(new.objects.collection("jane", "files", "")) if "new" in name}
-    assert found == stored - removed
+    assert found >= stored - removed
+    assert found - (stored - removed) <= doubted, "what was refused as it was stored may have been moved"
     assert digest(target, tmp_path) == moved.digest == digest(moving, tmp_path)
 
 
