@@ -120,11 +120,11 @@ def test_a_small_file(counted: Counted, platform: Platform) -> None:
 def test_a_warm_call(counted: Counted) -> None:
     assert counted.send("POST /v1/algo/demo/Hello", b'"x"').startswith(b'{"result":"Hello')
     calls = [counted.call() for _ in range(10)]
-    assert min(python for python, _ in calls) <= 285
+    assert min(python for python, _ in calls) <= 315
     # Another thread writes the record, after which answers of the database are asked for again.
     assert min(built_in["execute"] for _, built_in in calls) == 1, "the database is asked whether it was changed"
     built_in = min((found for _, found in calls), key=Counter.total)
-    assert built_in.total() <= 240
+    assert built_in.total() <= 260
     asked = [built_in[name] for name in ("poll", "write", "read")]
     assert asked == [2, 1, 1], "whether the worker is there, and for its answer; no output is looked for after that"
 
