@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import socket
 import threading
 from collections.abc import Callable
@@ -207,3 +208,15 @@ def test_a_warm_call_takes_its_line_alone(
         assert outcome.result == Payload("json", number)
     assert sent == ["start"]
     assert asked == [Kind.ASK, *[Kind.CALL] * 3]
+
+
+def test_what_other_machines_send_is_read_as_json() -> None:
+    """Python's own format is only for forks of one process: what reads it can be made to crash, or to fill the memory."""
+    left, right = socket.socketpair()
+    with left, right:
+        Line(left).send(Kind.ANSWER, {"a": [1, "\ud800"]})
+        data = right.recv(1 << 16)
+        assert json.loads(data[9:]) == {"a": [1, "\ud800"]}
+        left.sendall(b"A" + (5).to_bytes(4, "big") + bytes(4) + b"(\xff\xff\xff\x7f")
+        with pytest.raises(Gone):
+            Line(right).receive()

@@ -180,7 +180,7 @@ class Seat:
                     line.send(Kind.STOP)  # it has ended while it was idle
                 else:
                     outcome = worker.call(request, deadline, told)
-                    is_reusable = worker.settle()
+                    is_reusable = worker.is_reusable and worker.settle()
                     memory = worker.memory() if calls % _LOOK == 0 else None
                     calls += 1
                     head, body = encoded_outcome(outcome, [])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import itertools
+import os
 import random
 import signal
 import subprocess
@@ -34,12 +36,16 @@ from algo_local.commands.migrate import state_of
 from algo_local.data.path_resolver import FileLocation
 from algo_local.metadata.database import Rows
 from algo_local.metadata.store import EVERYBODY
-from algo_local.metadata.write_stop import stop_writes, write_stop
+from algo_local.metadata.write_stop import allow_writes, give_up_stop, stop_writes, write_stop
 from algo_local.platform import Platform
 from algo_local.records.live_call import Input
 from algo_local.records.record import FULL, Answer, Record
+from algo_local.records.resumption import Resumption
 from algo_local.refusals import StorageUnavailable
+from algo_local.serving.schedules import call_due
 from algo_local.state import State
+from algo_local.web import app
+from algo_local.web.http import Request
 from algo_local.webhooks import rows as webhooks
 
 from .conftest import Filled, back_up, nothing, put
@@ -217,7 +223,7 @@ def test_nothing_that_was_acknowledged_is_lost_while_others_write(
         for thread in threads:
             thread.join()
     assert refused
-    assert moved.passes == 2
+    assert moved.passes == 3
     with closing(Platform(target)) as new:
         found = {name for name in new.objects.names(new.objects.collection("jane", "files", "")) if "new" in name}
     assert found >= stored - removed
@@ -328,6 +334,130 @@ def test_a_last_copy_that_takes_longer_than_writes_are_stopped_is_given_up(
         with old.database.write() as rows:
             rows.execute("DELETE FROM accounts WHERE name = 'goes_on'")
     assert move(moving, target).digest == before == digest(target, tmp_path)
+
+
+def test_what_has_been_moved_is_moved_again_from_there_alone(moving: State, tmp_path: Path) -> None:
+    one, two = State(tmp_path / "one"), State(tmp_path / "two")
+    move(moving, one)
+    with pytest.raises(UsageError, match="has been moved to"):
+        move(moving, two)
+    with closing(Platform(moving)) as old, pytest.raises(StorageUnavailable):
+        old.metadata.ensure_account("late")
+    move(one, two)
+
+
+def test_of_two_migrations_at_once_one_is_made(moving: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two = State(tmp_path / "one"), State(tmp_path / "two")
+    last, refused = migrate._Pass.run, list[str]()
+
+    def run(self: Any) -> int:
+        if self._rows is None and not refused and self._turn > 1:
+            refused.append("")
+            with closing(Platform(moving)) as other:
+                stop_writes(other.database, str(two), 60.0, "another")
+        return last(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(migrate._Pass, "run", run)
+        with pytest.raises(AlgoError, match="is being moved to"):
+            move(moving, one)
+    with closing(Platform(moving)) as other:
+        stop = write_stop(other.database)
+        assert stop and (stop.place, stop.owner) == (str(two), "another"), "the other one goes on"
+
+
+def test_writes_that_are_allowed_before_its_last_step_fail_a_migration(
+    moving: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By `--reopen`: what was written since is not at the new place."""
+    target, describe = State(tmp_path / "new"), Placement.describe
+
+    def reopened(self: Placement, metadata: Any, entries: Any) -> None:
+        describe(self, metadata, entries)
+        with closing(Platform(moving)) as other:
+            allow_writes(other.database)
+            other.metadata.ensure_account("later")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Placement, "describe", reopened)
+        with pytest.raises(AlgoError, match="allowed again"):
+            move(moving, target)
+    move(moving, target)
+    with closing(Platform(target)) as new:
+        assert new.metadata.account("later")
+
+
+def test_a_failed_migration_leaves_the_stop_before_it(moving: State) -> None:
+    """As of a place whose database is also that of the new place."""
+    with closing(Platform(moving)) as platform:
+        database, here = platform.database, "/srv/a, postgresql://db/algo, s3://bucket/p"
+        stop_writes(database, here, None)
+        before = stop_writes(database, "elsewhere", 60.0, "me", "/srv/b, postgresql://db/algo, s3://bucket/p/")
+        assert (write_stop(database) or before) != before
+        give_up_stop(database, "me", before)
+        stop = write_stop(database)
+        assert stop and (stop.place, stop.until) == (here, None)
+
+
+def test_on_a_platform_whose_writes_are_stopped_all_else_goes_on(
+    moving: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(Platform(moving)) as platform:
+        platform.schedules.create("jane", "jane/Greet", "", "* * * * *", "UTC", ("json", "1"))
+        with platform.database.write() as rows:
+            rows.execute("UPDATE schedules SET next_at = ?", (moment := platform.database.now() - 1,))
+        key, _ = platform.keys.create("jane", "unused")
+        waiting = Record(
+            "req-w",
+            "jane",
+            "a",
+            "jane",
+            "A",
+            "1.0.0",
+            time.time(),
+            is_void=True,
+            resumption=Resumption("jane", 0, 60.0, False, True, False).text,
+        )
+        live = platform.records.accept(waiting, Input("json", b"1"), FULL)
+        put(platform, ["jane", "files", "new"], os.urandom(1 << 20))
+        with platform.database.write() as rows:
+            rows.execute("DELETE FROM digests")
+        claim = platform.schedules.claim
+
+        def late() -> list[Any]:
+            found = claim()
+            stop_writes(platform.database, "elsewhere", None)
+            return found
+
+        monkeypatch.setattr(platform.schedules, "claim", late)
+        assert call_due(platform) == 1
+        (left,) = platform.schedules.of("jane")
+        assert (left.next_at, left.problem, left.last_request) == (moment, "", ""), "it is called at the new place"
+        with pytest.raises(StorageUnavailable):
+            live.started("worker")  # likewise what waited for a worker
+        location = platform.hosted.find(Caller("jane"), ["jane", "files", "new"])
+        assert isinstance(location, FileLocation)
+        assert platform.hosted.open(location).md5
+        platform.metadata.forget_files("sessions/x")  # as a call with a session ends
+        monkeypatch.setattr(platform.database, "write", None)
+        platform.keys.note_use(key)  # which would wait for the last copy
+
+
+@pytest.mark.parametrize(("path", "status"), [("data/.my", 503), ("algo/demo/Hello", 200)])
+def test_a_change_whose_platform_is_stopped_meanwhile_is_not_acknowledged_and_a_call_is(
+    moving: State, path: str, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(Platform(moving)) as platform:
+
+        def handler(context: Any) -> None:
+            stop_writes(platform.database, "elsewhere", 60.0)
+
+        monkeypatch.setattr(app, "_load", lambda name: handler)
+        _, key = platform.keys.create("jane", "mine")
+        body = b'{"name": "x"}'
+        headers = {"authorization": f"Simple {key}", "content-type": "application/json"}
+        request = Request("POST", f"/v1/{path}", headers, io.BytesIO(body), len(body))
+        assert app.Application(platform).answer(request).status == status
 
 
 def words_of(state: State) -> str:

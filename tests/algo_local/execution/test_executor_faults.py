@@ -114,6 +114,36 @@ def test_a_process_that_dies_while_idle_is_replaced(run: Run, which: int, monkey
     assert len(settled) == 2, "after each call, and no call is given to the dead one again and again"
 
 
+def test_output_before_the_end_of_an_answer_belongs_to_it(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However late its first piece is read: output and the rest may have come since it was there."""
+    code = r"""
+        import os, sys
+        def apply(input):
+            frame = sys._getframe()
+            while "pipe" not in frame.f_locals:
+                frame = frame.f_back
+            pipe = frame.f_locals["pipe"]
+            def answer(text):  # as an algorithm does that writes answers itself
+                descriptor = os.open(pipe.path(), os.O_WRONLY)
+                os.write(descriptor, text.encode())
+                os.write(1, b"%d\n" % input)
+                os.write(descriptor, b"\n")
+                os.close(descriptor)
+            pipe.answer = answer
+            return input
+    """
+    read = os.read
+
+    def late(descriptor: int, count: int) -> bytes:
+        time.sleep(0.05)
+        return read(descriptor, count)
+
+    monkeypatch.setattr(os, "read", late)
+    for number in range(3):
+        outcome = run(code, number)
+        assert (outcome.result, outcome.stdout) == (Payload("json", number), f"{number}\n")
+
+
 @pytest.mark.usefixtures("each_system")
 def test_an_answer_given_before_dying_counts(run: Run) -> None:
     code = (

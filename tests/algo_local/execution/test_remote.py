@@ -384,6 +384,18 @@ def test_questions_are_answered_by_the_engine(joined: Pair) -> None:
     assert joined.fake.cancelled == ["req-1"]
 
 
+def test_a_message_may_hold_what_an_executor_of_a_plugin_makes(joined: Pair) -> None:
+    """Subclasses of plain types, which `marshal` refuses."""
+
+    class Text(str): ...
+
+    class Seconds(float): ...
+
+    failure = Failure(Text("Not now"), "SystemError", Text("a\nb"))
+    joined.fake.does = lambda payload, **options: Outcome(None, failure, Seconds(1.5), Text("out"))
+    assert joined.call() == Outcome(None, failure, 1.5, "out")
+
+
 @pytest.mark.parametrize(
     "data", [b"", b"?" + bytes(8), b"C\xff\xff\xff\xff\xff\xff\xff\xff", b"C\0\0\0\1\0\0\0\0x", b"C\0\0\0\2\0\0\0\0nu"]
 )
@@ -521,8 +533,7 @@ def test_a_start_is_told_while_a_long_call_runs_and_before_the_end_of_a_short_on
         time.sleep(0.1)
 
 
-def test_a_call_of_a_front_end_that_is_gone_does_not_start(marked: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("algo_local.execution.relay.engine.RECENT_SECONDS", 0.0)
+def test_a_call_of_a_front_end_that_is_gone_does_not_start(marked: Pair) -> None:
     waits, goes, started = threading.Event(), threading.Event(), []
 
     def does(payload: Payload, **options: Any) -> None:

@@ -10,8 +10,9 @@ import contextlib
 import hashlib
 import io
 import json
+import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
@@ -29,7 +30,7 @@ from algo_local.data.opening import open_objects
 from algo_local.data.shared_repositories import name_all
 from algo_local.metadata.opening import open_database
 from algo_local.metadata.store import Metadata
-from algo_local.metadata.write_stop import allow_writes, stop_writes, write_stop
+from algo_local.metadata.write_stop import Stop, give_up_stop, is_same, stop_writes, write_stop
 from algo_local.platform import Platform
 from algo_local.records.record import UNFINISHED
 from algo_local.trees import remove_tree
@@ -111,6 +112,7 @@ class Migration:
             if self._is_done(source.database):
                 remove_tree(scratch)
                 return None
+            _check_here(source)
             database = source.database
             if not self._shares_database:
                 database = opened.enter_context(contextlib.closing(open_database(self._target)))
@@ -124,7 +126,7 @@ class Migration:
     def _is_done(self, database: Database) -> bool:
         """Whether the migration was completed: the target is in use then, and must not be overwritten."""
         stop = write_stop(database)
-        return stop is not None and stop.until is None and stop.place == str(self._target)
+        return stop is not None and stop.until is None and is_same(stop.place, str(self._target))
 
     def _check_target(self, database: Database, scratch: Path, origin: str) -> None:
         note = scratch / "origin"
@@ -142,12 +144,13 @@ class Migration:
 
     def _copy(self, source: Platform, database: Database, journal: Journal, scratch: Path) -> Migrated:
         turn, began = 1, time.monotonic()
-        while self._pass(source, journal, turn) > FEW and turn < MOST_PASSES:
+        # Twice at least, since the last pass takes about as long as the one before, and not as the first one.
+        while (self._pass(source, journal, turn) > FEW or turn == 1) and turn < MOST_PASSES:
             turn, began = turn + 1, time.monotonic()
         turn += 1
         place = str(self._target)
         seconds = STOP_SECONDS + 3 * (time.monotonic() - began) + _ROW_SECONDS * _count_calls(source.database)
-        with _writes_stopped(source.database, place, seconds) as stopped:
+        with _writes_stopped(source, place, seconds) as stopped:
             time.sleep(_SETTLE_SECONDS)
             with source.database.write() as rows:
                 last = _Pass(source, self._placement(source, Named.by(rows)), self, journal, turn, rows)
@@ -165,9 +168,8 @@ class Migration:
                 entry = entry_of(line)
                 digest.update(entry.line(with_time=False))
                 files, size = files + 1, size + entry.size
-            last.placement.describe(Metadata(database), map(entry_of, journal.lines()))
-            stopped.check()
-        stop_writes(source.database, place, None)
+            last.placement.describe(Metadata(database), stopped.renewed(map(entry_of, journal.lines())))
+            stopped.end()
         return Migrated(digest.hexdigest(), count, files, size, turn, last.inventory.missing, running)
 
     def _pass(self, source: Platform, journal: Journal, turn: int) -> int:
@@ -311,21 +313,38 @@ def _running(rows: Rows) -> int:
 class _Stopped:
     """A stop of writes to a platform, as long as it lasts."""
 
-    def __init__(self, database: Database, place: str, seconds: float) -> None:
-        self._database = database
+    def __init__(self, source: Platform, place: str, seconds: float) -> None:
+        self._database = source.database
+        self._here = str(source.state)
         self._place = place
         self._seconds = seconds
-        self._begin()
+        self._owner = secrets.token_hex(8)
+        self._began = time.monotonic()
+        self._before = self._stop(seconds)
 
-    def _begin(self) -> None:
+    def _stop(self, seconds: float | None) -> Stop | None:
         self._began = time.monotonic()  # before, so that it ends no later here than for others
-        stop_writes(self._database, self._place, self._seconds)
+        return stop_writes(self._database, self._place, seconds, self._owner, self._here)
+
+    def end(self) -> None:
+        """Make the platform read-only for good. AlgoError if others have been able to write meanwhile."""
+        self._stop(None)
+
+    def give_up(self) -> None:
+        """Have writes as they were before, if this stop is still in force."""
+        give_up_stop(self._database, self._owner, self._before)
 
     def renew(self) -> None:
         """Prolong it from time to time, outside of a transaction."""
         if time.monotonic() - self._began > _RENEW_SECONDS:
             self.check()
-            self._begin()
+            self._stop(self._seconds)
+
+    def renewed(self, entries: Iterable[Entry]) -> Iterator[Entry]:
+        """Prolong it while entries are gone through."""
+        for entry in entries:
+            self.renew()
+            yield entry
 
     def check(self) -> None:
         """Raise AlgoError if others write again, or will in a moment: what they write would not be moved."""
@@ -337,13 +356,24 @@ class _Stopped:
 
 
 @contextlib.contextmanager
-def _writes_stopped(database: Database, place: str, seconds: float) -> Iterator[_Stopped]:
+def _writes_stopped(source: Platform, place: str, seconds: float) -> Iterator[_Stopped]:
     """Stop writes to a platform during the block; if this process is killed, the stop ends after `seconds`."""
+    stopped = _Stopped(source, place, seconds)
     try:
-        yield _Stopped(database, place, seconds)
+        yield stopped
     except BaseException:
-        allow_writes(database)
+        stopped.give_up()
         raise
+
+
+def _check_here(source: Platform) -> None:
+    """Raise UsageError if a platform has been moved elsewhere: it is there that it goes on."""
+    stop = write_stop(source.database)
+    if stop and stop.until is None and not is_same(stop.place, str(source.state)):
+        raise UsageError(
+            f"The platform has been moved to {stop.place}",
+            "Name that place with --from, or make this one writable again: algo local migrate --reopen",
+        )
 
 
 def _count_calls(database: Database) -> int:

@@ -83,7 +83,7 @@ class IncomingWebhooks:
 
     def ran(self, webhook: IncomingWebhook, request: str, problem: str) -> None:
         """Record a call, or why there was none."""
-        with self._database.write() as rows:
+        with self._database.write(is_guarded=False) as rows:
             rows.execute(
                 "UPDATE incoming_webhooks SET last_at = ?, last_request = ?, problem = ? WHERE id = ?",
                 (time.time(), request, problem, webhook.id),

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from algo_core.errors import NotFoundError
 from algo_local.error_codes import ErrorCode
+from algo_local.metadata.write_stop import write_stop
 from algo_local.names import KEY_LENGTH
 from algo_local.refusals import Invalid, Missing, StorageUnavailable, Taken
 
@@ -236,7 +237,8 @@ class Keys:
     def note_use(self, key: Key) -> None:
         """Record the use of a key, within `USE_SECONDS`."""
         now = time.time()
-        if key.last_used_at is None or not 0 <= now - key.last_used_at < USE_SECONDS:
+        is_due = key.last_used_at is None or not 0 <= now - key.last_used_at < USE_SECONDS
+        if is_due and not write_stop(self._database):  # else requests that only read would wait for the last copy
             # A full disk must not keep anybody out.
             with contextlib.suppress(StorageUnavailable), self._database.write() as rows:
                 rows.execute("UPDATE keys SET last_used_at = ? WHERE id = ?", (now, key.id))

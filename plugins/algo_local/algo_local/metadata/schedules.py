@@ -165,10 +165,15 @@ class Schedules:
                 )
         return due
 
+    def give_back(self, schedule: Schedule) -> None:
+        """Have a call that could not be accepted come due again, here or where the platform is moved to."""
+        with self._database.write(is_guarded=False) as rows:
+            rows.execute("UPDATE schedules SET next_at = ? WHERE id = ?", (schedule.next_at, schedule.id))
+
     def ran(self, schedule: Schedule, request: str, problem: str) -> None:
         """Record a call, or why there was none."""
         moment = self._database.now()
-        with self._database.write() as rows:
+        with self._database.write(is_guarded=False) as rows:
             rows.execute(
                 "UPDATE schedules SET last_at = ?, last_request = ?, problem = ? WHERE id = ?",
                 (moment, request, problem, schedule.id),

@@ -177,7 +177,7 @@ class Metadata:
 
     def remember_digest(self, path: str, identity: str, md5: str) -> None:
         """Store a file's MD5 in hexadecimal digits, so that it need not be computed again."""
-        with self.database.write() as rows:
+        with self.database.write(is_guarded=False) as rows:
             rows.execute(
                 "INSERT INTO digests VALUES (?, ?, ?)"
                 " ON CONFLICT (path) DO UPDATE SET identity = excluded.identity, md5 = excluded.md5",
@@ -211,7 +211,7 @@ class Metadata:
 
     def forget_files(self, directory: str) -> None:
         """Forget the MD5s and media types of all files of a directory."""
-        with self.database.write() as rows:
+        with self.database.write(is_guarded=False) as rows:
             for table in ("digests", "media_types"):
                 rows.execute(f"DELETE FROM {table} WHERE path > ? AND path < ?", _within(directory))
 

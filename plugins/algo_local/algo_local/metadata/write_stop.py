@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, NamedTuple
 
+from algo_core.errors import AlgoError
 from algo_local.refusals import StorageUnavailable
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ class Stop(NamedTuple):
     """Where it is moved to."""
     until: float | None
     """Seconds since the epoch, while it is being moved; None when it has been."""
+    owner: str = ""
+    """Stands for the migration that stops writes."""
 
 
 def write_stop(database: Database) -> Stop | None:
@@ -49,6 +52,16 @@ def refuse_changes(database: Database, place: str, rows: Rows) -> None:
         _refuse(_valid(stop, database), place)
 
 
+def is_same(place: str, other: str) -> bool:
+    """Whether two places (`State` as text) are one. Where servers have all of it, directories are those of machines."""
+    return _servers(place) == _servers(other)
+
+
+def _servers(place: str) -> list[str]:
+    parts = [part.rstrip("/") for part in place.split(", ")]
+    return parts[1:] if len(parts) == 3 else parts
+
+
 def _stop_in(rows: Rows) -> Stop | None:
     found = rows.execute("SELECT value FROM settings WHERE name = ?", (SETTING,)).fetchone()
     return Stop(*json.loads(found[0])) if found else None
@@ -59,7 +72,7 @@ def _valid(stop: Stop | None, database: Database) -> Stop | None:
 
 
 def _refuse(stop: Stop | None, place: str) -> None:
-    if not stop or stop.place == place:
+    if not stop or is_same(stop.place, place):
         return
     if stop.until is None:
         raise StorageUnavailable(
@@ -71,15 +84,43 @@ def _refuse(stop: Stop | None, place: str) -> None:
     )
 
 
-def stop_writes(database: Database, place: str, seconds: float | None) -> None:
-    """Make the platform read-only for `seconds`, or with None until `allow_writes`."""
-    value = json.dumps([place, None if seconds is None else database.now() + seconds])
+def stop_writes(database: Database, place: str, seconds: float | None, owner: str = "", here: str = "") -> Stop | None:
+    """Make the platform read-only for `seconds`, or with None until `allow_writes`, for a migration or its last step.
+
+    Returns the stop before, which is about a place other than `here`, this state.
+
+    Raises:
+        AlgoError: if another migration has stopped writes, or for the last step, if they were allowed meanwhile.
+    """
     with database.write(is_guarded=False) as rows:
-        rows.execute("DELETE FROM settings WHERE name = ?", (SETTING,))
-        rows.execute("INSERT INTO settings (name, value) VALUES (?, ?)", (SETTING, value))
+        before = _stop_in(rows)
+        stop = _valid(before, database)
+        if stop and stop.owner != owner and not is_same(stop.place, here):
+            hint = "Wait until it has been, or make it writable: algo local migrate --reopen"
+            raise AlgoError(f"The platform is being moved to {stop.place}", hint)
+        if owner and seconds is None and (not stop or stop.owner != owner):
+            raise AlgoError("Writes were allowed again before the last step of the migration", "Repeat the command")
+        _put(rows, Stop(place, None if seconds is None else database.now() + seconds, owner))
+    return before
+
+
+def give_up_stop(database: Database, owner: str, before: Stop | None) -> None:
+    """Have what was before the stop of a migration that has failed, unless others have changed it."""
+    with database.write(is_guarded=False) as rows:
+        stop = _stop_in(rows)
+        if stop and stop.owner == owner and stop.until is not None:
+            _put(rows, before)
 
 
 def allow_writes(database: Database) -> bool:
     """Make the platform writable again; returns whether it was read-only."""
     with database.write(is_guarded=False) as rows:
-        return rows.execute("DELETE FROM settings WHERE name = ?", (SETTING,)).rowcount > 0
+        was_stopped = _stop_in(rows) is not None
+        _put(rows, None)
+    return was_stopped
+
+
+def _put(rows: Rows, stop: Stop | None) -> None:
+    rows.execute("DELETE FROM settings WHERE name = ?", (SETTING,))
+    if stop:
+        rows.execute("INSERT INTO settings (name, value) VALUES (?, ?)", (SETTING, json.dumps(stop)))

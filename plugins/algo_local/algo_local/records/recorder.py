@@ -217,7 +217,8 @@ class Recorder(RecordQueries):
             StorageUnavailable: if this cannot be written.
         """
         name = self._presence.name
-        if not self._journal.change(lambda rows: table.start(rows, live.record, name), to_disk=True):
+        # Guarded: a call that waits as the platform is moved is executed at the new place.
+        if not self._journal.change(lambda rows: table.start(rows, live.record, name), to_disk=True, is_guarded=True):
             live.level = NONE  # the row belongs to the other server
             raise TakenOver("Another server executes the call")
         live.is_changed = False

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from algo_core.errors import AlgoError
+from algo_local.metadata.write_stop import write_stop
+from algo_local.refusals import StorageUnavailable
 from algo_local.web.handlers.account_calls import begin_call
 from algo_local.web.http import ApiError
 from algo_local.web.resumption import take_up
@@ -64,6 +66,9 @@ def call_due(platform: Platform, on_failure: Callable[[str], None] | None = None
         try:
             request = _call(platform, schedule)
         except (AlgoError, ApiError) as error:
+            if isinstance(error, StorageUnavailable) and write_stop(platform.database):
+                platform.schedules.give_back(schedule)
+                continue
             problem = error.message
         except BaseException as error:  # a schedule must not end the thread of all others
             problem = f"The platform failed: {type(error).__name__}"

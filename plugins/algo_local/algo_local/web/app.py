@@ -128,6 +128,8 @@ class Application:
 
             check_feature(self.platform, operation.feature, context.caller.account)
         result = _load(operation.handler)(context)
+        if operation.method not in _READING and operation.access.permission in _CHANGING:
+            self.platform.check_writable()  # else it may have been done after all was copied
         if operation.access.permission is Permission.MANAGE and operation.method != "GET":
             from algo_local.worker_updates import follow
 
@@ -158,6 +160,9 @@ def _address_of(scheme: str, host: str) -> str:
 
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
+_CHANGING = frozenset({Permission.MANAGE, Permission.WRITE_DATA})
+"""Permissions of operations that change the platform; calls are on record in a transaction that asks for itself."""
+
 _loaded: dict[str, Handler] = {}
 
 

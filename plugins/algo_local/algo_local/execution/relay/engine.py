@@ -1,7 +1,7 @@
 """The engine's end of the relay: runs the calls of front ends (`relay/remote.py`) in one executor.
 
-If a front end dies, its running calls continue, and the engine records them; calls that have waited for a worker for
-longer than a moment are dropped at their turn.
+If a front end dies, its running calls continue, and the engine records them; its waiting calls are dropped at their
+turn.
 """
 
 from __future__ import annotations
@@ -30,10 +30,6 @@ Question = Callable[[Any, bytes], tuple[Any, bytes]]
 Tell = Callable[[list[Any]], None]
 
 _UNCOUNTED = contextlib.nullcontext()
-
-RECENT_SECONDS = 0.02
-"""A call that waited for a worker no longer than this is executed also if its front end has died since: most calls wait
-less, and the engine saves a question to the system for each."""
 
 
 class Calls(Protocol):
@@ -185,7 +181,7 @@ class EngineServer:
         def on_start(name: str) -> None:
             nonlocal taken, worker
             try:
-                goes_on = self._told_of_start(channel, name, mark, arrived, waits=waits)
+                goes_on = self._told_of_start(channel, name, mark, waits=waits)
             except Gone:
                 goes_on = False
             if not goes_on:
@@ -229,14 +225,12 @@ class EngineServer:
             raise
         self._calls.ended(context, build, outcome, None if taken is None else taken - arrived)
 
-    def _told_of_start(self, channel: Channel, worker: str, mark: int | None, arrived: float, *, waits: bool) -> bool:
+    def _told_of_start(self, channel: Channel, worker: str, mark: int | None, *, waits: bool) -> bool:
         """Tell a front end that a worker is about to take a call; False if the front end refuses."""
         told = worker, waits, time.time()
         if waits or mark is None or self._marks is None:
             channel.send(Kind.STARTED, told)
             return not waits or channel.receive().kind is Kind.GO
-        if time.monotonic() - arrived > RECENT_SECONDS:
-            channel.check()
         channel.hold_back(Kind.STARTED, told)
         self._marks.set(mark)
         self._notices.add(channel)

@@ -2,7 +2,8 @@
 
 Both ends are forks of one process, and no other process can connect to their unnamed sockets. Values are those of JSON,
 and tuples, in Python's own format (`marshal`), which takes a fifth of the time of JSON for the small values of a call.
-No more than a message's maximum size is read, and no code is executed, as it would be for `pickle`.
+Where the other end is on another machine, a `Channel` is given JSON. No more than a message's maximum size is read, and
+no code is executed, as it would be for `pickle`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import marshal
 import socket
 import struct
 import threading
+from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -88,8 +90,20 @@ class Gone(Exception):
     """
 
 
+def _marshalled(value: Any) -> bytes:
+    try:
+        return marshal.dumps(value)
+    except ValueError:  # a subclass of str or float, such as an executor of a plugin may give, or a deep value
+        return marshal.dumps(json.loads(_ENCODER.encode(value)))
+
+
 class Channel:
     """One end of a connection. Any thread may send, one thread receives. Methods raise `Gone`."""
+
+    encoded: Callable[[Any], bytes] = staticmethod(_marshalled)
+    """A value of a message as bytes."""
+    decoded: Callable[[bytes], Any] = staticmethod(marshal.loads)
+    """The value of `encoded`; raises EOFError, TypeError or ValueError for anything else."""
 
     def __init__(self, connected: socket.socket) -> None:
         self.socket = connected
@@ -122,7 +136,7 @@ class Channel:
 
     def send(self, kind: Kind, head: Any = None, body: bytes = b"") -> None:
         """Send a message in one piece, after the one that is held back."""
-        data = _message(kind, head, body)
+        data = self._message(kind, head, body)
         try:
             with self._lock:
                 held, self._held_back = self._held_back, b""
@@ -132,10 +146,7 @@ class Channel:
 
     def hold_back(self, kind: Kind, head: Any) -> None:
         """Hold a message back until the next `send` or `let_go`; replaces one that is held back."""
-        self._held_back = _message(kind, head, b"")
-
-    def check(self) -> None:
-        """Raise `Gone` if the other end, which sends nothing now, has closed the connection."""
+        self._held_back = self._message(kind, head, b"")
         try:
             if not self.socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT):
                 raise Gone
@@ -160,9 +171,15 @@ class Channel:
             raise Gone("not a message")
         content = self._take(head_size + body_size)
         try:
-            return Message(_KINDS[kind], marshal.loads(content[:head_size]), content[head_size:])
-        except (EOFError, TypeError, ValueError) as error:
+            return Message(_KINDS[kind], self.decoded(content[:head_size]), content[head_size:])
+        except (EOFError, MemoryError, RecursionError, TypeError, ValueError) as error:
             raise Gone("not a message") from error
+
+    def _message(self, kind: Kind, head: Any, body: bytes) -> bytes:
+        encoded = self.encoded(head)
+        if len(encoded) > HEAD_BYTES or len(body) > BODY_BYTES:
+            raise Gone(f"A message of {len(encoded) + len(body)} bytes is too large")
+        return b"".join((_FRAME.pack(kind, len(encoded), len(body)), encoded, body))
 
     def _take(self, size: int) -> bytes:
         held = self._held
@@ -191,13 +208,6 @@ class Channel:
     def close(self) -> None:
         """Close the socket."""
         self.socket.close()
-
-
-def _message(kind: Kind, head: Any, body: bytes) -> bytes:
-    encoded = marshal.dumps(head)
-    if len(encoded) > HEAD_BYTES or len(body) > BODY_BYTES:
-        raise Gone(f"A message of {len(encoded) + len(body)} bytes is too large")
-    return b"".join((_FRAME.pack(kind, len(encoded), len(body)), encoded, body))
 
 
 # Values in messages

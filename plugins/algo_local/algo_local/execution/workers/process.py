@@ -101,7 +101,6 @@ class AlgorithmProcess:
         self._output = CapturedOutput()
         self._answer = bytearray()
         self._answered = False
-        self._has_all_output = False
         self._unsent = memoryview(b"")
         self._exit_code: int | None = None
         self._family: set[int] = set()
@@ -115,12 +114,12 @@ class AlgorithmProcess:
         self._stdin, self._stdout = self._process.stdin.fileno(), self._process.stdout.fileno()
         self._pidfd = started.pidfd
         self._poll, self._surprise = select.poll(), select.poll()
+        self._poll.register(self._stdout, select.POLLIN)
         for poll in (self._poll, self._surprise):
             poll.register(self._answers, select.POLLIN)
             poll.register(self._control, select.POLLIN)
             if self._pidfd is not None:
                 poll.register(self._pidfd, select.POLLIN)
-        self._poll.register(self._stdout, select.POLLIN)  # after the answers: see `_pump`
         for fd in (self._stdin, self._stdout):
             os.set_blocking(fd, False)
 
@@ -203,8 +202,7 @@ class AlgorithmProcess:
             if answer == SHUTTING_DOWN and not is_sent:
                 answer = NOT_BEGUN
         duration = time.monotonic() - started
-        if not self._has_all_output:
-            self._read_output(_PIPE_SIZE)
+        self._read_output(_PIPE_SIZE)
         printed = self._output.take()
         self._output.listener = None
         self._in_step = in_step
@@ -286,21 +284,14 @@ class AlgorithmProcess:
         return answer, in_step
 
     def _pump(self, done: Callable[[], bool], deadline: float) -> None:
-        """Move bytes until `done()`; raises _CutShort at the deadline or when the process has ended.
-
-        What is printed before the answer is written has been read at the end. Descriptors are looked at in the order of
-        their registration: if the answer is there, and no output after it, there was none before the answer.
-        """
-        self._has_all_output = False
+        """Move bytes until `done()`; raises _CutShort at the deadline or when the process has ended."""
         while not done():
             remaining = deadline - time.monotonic()
             if remaining <= 0:
                 raise _CutShort(Failure(CANNOT_RUN, "TimeoutError"))
             wait = remaining if self._pidfd is not None else min(remaining, _SLICE)
             ended = self._pidfd is None and self._process.poll() is not None
-            ready = [] if ended else self._poll.poll(wait * 1000)
-            self._has_all_output = len(ready) == 1 and ready[0][0] == self._answers
-            for fd, _ in ready:
+            for fd, _ in [] if ended else self._poll.poll(wait * 1000):
                 if fd == self._answers:
                     self._read_answer()
                 elif fd == self._stdout:
