@@ -390,9 +390,9 @@ def test_writes_that_are_allowed_before_its_last_step_fail_a_migration(
 def test_a_failed_migration_leaves_the_stop_before_it(moving: State) -> None:
     """As of a place whose database is also that of the new place."""
     with closing(Platform(moving)) as platform:
-        database, here = platform.database, "/srv/a, postgresql://db/algo, s3://bucket/p"
+        database, here = platform.database, "/srv/a, postgresql://db/algo, s3://bucket/p?region=x"
         stop_writes(database, here, None)
-        before = stop_writes(database, "elsewhere", 60.0, "me", "/srv/b, postgresql://db/algo, s3://bucket/p/")
+        before = stop_writes(database, "elsewhere", 60.0, "me", "/srv/b, postgresql://db/algo, s3://bucket/p/?region=x")
         assert (write_stop(database) or before) != before
         give_up_stop(database, "me", before)
         stop = write_stop(database)

@@ -58,7 +58,7 @@ def is_same(place: str, other: str) -> bool:
 
 
 def _servers(place: str) -> list[str]:
-    parts = [part.rstrip("/") for part in place.split(", ")]
+    parts = [part.replace("/?", "?").rstrip("/") for part in place.split(", ")]
     return parts[1:] if len(parts) == 3 else parts
 
 
