@@ -461,11 +461,15 @@ def test_calls_that_were_taken_over_by_an_unknown_commit_wait_for_a_server_again
 
 @contextmanager
 def unknown_commit(database: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Have the next transaction be committed, and its writer be told that nobody knows."""
+    """Have the next transaction of calls be committed, and its writer be told that nobody knows."""
     original = type(database).write
 
     @contextmanager
     def write(self: Any, **options: Any) -> Iterator[Any]:
+        if self is not database or "to_disk" not in options:  # a sign of life, or what other platforms do
+            with original(self, **options) as rows:
+                yield rows
+            return
         patch.undo()
         with original(self, **options) as rows:
             yield rows

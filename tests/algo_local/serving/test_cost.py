@@ -126,7 +126,7 @@ def test_a_warm_call(counted: Counted) -> None:
     built_in = min((found for _, found in calls), key=Counter.total)
     assert built_in.total() <= 260
     asked = [built_in[name] for name in ("poll", "write", "read")]
-    assert asked == [2, 1, 1], "whether the worker is there, and for its answer; no output is looked for after that"
+    assert asked == [2, 1, 2], "whether the worker is there, and for its answer; its answer, and what it printed"
 
 
 def test_a_warm_call_of_several_processes(platform: Platform) -> None:
@@ -173,8 +173,8 @@ def test_a_warm_call_of_several_processes(platform: Platform) -> None:
         engine.close()
     cheapest = min(calls, key=Counter.total)
     assert (cheapest["sendall"], cheapest["peek"]) == (2, 0), "the call, and its start with its outcome"
-    assert cheapest[PYTHON] <= 110
-    assert cheapest.total() <= 260
+    assert cheapest[PYTHON] <= 120
+    assert cheapest.total() <= 280
 
 
 def test_a_key_is_looked_up_once(counted: Counted, platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
