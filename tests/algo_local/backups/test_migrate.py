@@ -366,6 +366,13 @@ def test_of_two_migrations_at_once_one_is_made(moving: State, tmp_path: Path, mo
         assert stop and (stop.place, stop.owner) == (str(two), "another"), "the other one goes on"
 
 
+def test_the_stop_of_a_migration_that_was_killed_does_not_hold_up_the_next_one(moving: State, tmp_path: Path) -> None:
+    target = State(tmp_path / "one")
+    with closing(Platform(moving)) as old:
+        stop_writes(old.database, str(target), 600.0, "killed")
+    move(moving, target)
+
+
 def test_writes_that_are_allowed_before_its_last_step_fail_a_migration(
     moving: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

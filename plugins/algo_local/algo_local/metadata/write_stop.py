@@ -87,15 +87,17 @@ def _refuse(stop: Stop | None, place: str) -> None:
 def stop_writes(database: Database, place: str, seconds: float | None, owner: str = "", here: str = "") -> Stop | None:
     """Make the platform read-only for `seconds`, or with None until `allow_writes`, for a migration or its last step.
 
-    Returns the stop before, which is about a place other than `here`, this state.
+    Returns the stop before. One for `here`, this state, is none for it, and one for the same `place` was left by a
+    migration that was killed, since there is one at a time to a place.
 
     Raises:
-        AlgoError: if another migration has stopped writes, or for the last step, if they were allowed meanwhile.
+        AlgoError: if a migration to another place has stopped writes, or for the last step, if they were allowed
+            meanwhile.
     """
     with database.write(is_guarded=False) as rows:
         before = _stop_in(rows)
         stop = _valid(before, database)
-        if stop and stop.owner != owner and not is_same(stop.place, here):
+        if stop and stop.owner != owner and not (is_same(stop.place, here) or is_same(stop.place, place)):
             hint = "Wait until it has been, or make it writable: algo local migrate --reopen"
             raise AlgoError(f"The platform is being moved to {stop.place}", hint)
         if owner and seconds is None and (not stop or stop.owner != owner):
