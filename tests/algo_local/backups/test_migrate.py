@@ -6,6 +6,7 @@ import io
 import itertools
 import os
 import random
+import shlex
 import signal
 import subprocess
 import sys
@@ -341,6 +342,7 @@ def test_what_has_been_moved_is_moved_again_from_there_alone(moving: State, tmp_
     move(moving, one)
     with pytest.raises(UsageError, match="has been moved to"):
         move(moving, two)
+    assert not two.root.exists(), "nothing is left of what was refused"
     with closing(Platform(moving)) as old, pytest.raises(StorageUnavailable):
         old.metadata.ensure_account("late")
     move(one, two)
@@ -645,3 +647,6 @@ def test_commands(algo_home: Home, backed_up: Filled, tmp_path: Path) -> None:
     assert failed.code not in (ExitCode.OK, ExitCode.FAILURE)
     assert "hush" not in failed.stderr
     assert algo_home.run("cp", "-", "data://.my/files/x", input="y").code == ExitCode.OK
+    spaced = tmp_path / "with, a space"
+    told = algo_home.run("local", "migrate", "--to", spaced)
+    assert f"ALGO_LOCAL_ROOT={shlex.quote(str(spaced))} algo local serve" in told.stderr + told.text

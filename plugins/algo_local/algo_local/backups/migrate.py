@@ -102,17 +102,17 @@ class Migration:
         if not self._source.exists:
             raise UsageError(f"There is no platform in {self._source}", "Name one with --from")
         scratch = self._root / DIRECTORY
-        for directory in (self._root, scratch):
-            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         with contextlib.ExitStack() as opened:
-            if not opened.enter_context(exclusively(scratch)):
-                raise AlgoError(f"Another process is moving a platform to {self._target}", "Wait until it has ended")
             source = opened.enter_context(contextlib.closing(Platform(self._source)))
             source.database.guard = None  # this process writes while others are stopped
+            self._check_source(source)
+            for directory in (self._root, scratch):
+                directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if not opened.enter_context(exclusively(scratch)):
+                raise AlgoError(f"Another process is moving a platform to {self._target}", "Wait until it has ended")
             if self._is_done(source.database):
                 remove_tree(scratch)
                 return None
-            _check_here(source)
             database = source.database
             if not self._shares_database:
                 database = opened.enter_context(contextlib.closing(open_database(self._target)))
@@ -127,6 +127,17 @@ class Migration:
         """Whether the migration was completed: the target is in use then, and must not be overwritten."""
         stop = write_stop(database)
         return stop is not None and stop.until is None and is_same(stop.place, str(self._target))
+
+    def _check_source(self, source: Platform) -> None:
+        """Raise UsageError if the platform has been moved to a third place, where it goes on."""
+        stop = write_stop(source.database)
+        if not stop or stop.until is not None:
+            return
+        if not (is_same(stop.place, str(self._source)) or is_same(stop.place, str(self._target))):
+            raise UsageError(
+                f"The platform has been moved to {stop.place}",
+                "Name that place with --from, or make this one writable again: algo local migrate --reopen",
+            )
 
     def _check_target(self, database: Database, scratch: Path, origin: str) -> None:
         note = scratch / "origin"
@@ -364,16 +375,6 @@ def _writes_stopped(source: Platform, place: str, seconds: float) -> Iterator[_S
     except BaseException:
         stopped.give_up()
         raise
-
-
-def _check_here(source: Platform) -> None:
-    """Raise UsageError if a platform has been moved elsewhere: it is there that it goes on."""
-    stop = write_stop(source.database)
-    if stop and stop.until is None and not is_same(stop.place, str(source.state)):
-        raise UsageError(
-            f"The platform has been moved to {stop.place}",
-            "Name that place with --from, or make this one writable again: algo local migrate --reopen",
-        )
 
 
 def _count_calls(database: Database) -> int:

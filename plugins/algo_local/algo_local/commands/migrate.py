@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shlex
 from pathlib import Path
 
 import click
@@ -134,4 +135,8 @@ def _reopen(app: App, state: State) -> None:
 def _command(state: State) -> str:
     """The command line that serves a state."""
     urls = [f"--{name} URL" for name in ("metadata", "objects") if getattr(state, name)]
-    return " ".join(["algo local serve", *urls]) if urls else f"ALGO_LOCAL_ROOT={state.root} algo local serve"
+    return (
+        " ".join(["algo local serve", *urls])
+        if urls
+        else f"ALGO_LOCAL_ROOT={shlex.quote(str(state.root))} algo local serve"
+    )

@@ -53,7 +53,7 @@ def refuse_changes(database: Database, place: str, rows: Rows) -> None:
 
 
 def is_same(place: str, other: str) -> bool:
-    """Whether two places (`State` as text) are one. Where servers have all of it, directories are those of machines."""
+    """Whether two places (`State` as text) are one; directories do not count where servers have everything."""
     return _servers(place) == _servers(other)
 
 
